@@ -1,0 +1,67 @@
+# `make` alone lists the targets. Options: COMP, CONFIG, DATA or RAW, OUT, ARGS.
+SHELL := bash
+PYTHON ?= python3
+COMP ?= cifar10
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
+	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
+	$(if $(OUT),--out '$(OUT)') $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup submit data folds preview train predict export test test-slow lint format clean
+
+help: ## list every target
+	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [ARGS="--train.epochs 3"]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment and install everything (done by the other targets when needed)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+submit: $(READY) ## everything: data, folds, training, prediction, and a validated submission file
+	@$(STAGE)
+
+data: $(READY) ## fetch and reorganise the raw files
+	@$(STAGE)
+
+folds: $(READY) ## assign folds and count the images in each
+	@$(STAGE)
+
+preview: $(READY) ## draw augmented training images with their labels
+	@$(STAGE)
+
+train: $(READY) ## train every fold that is not trained yet
+	@$(STAGE)
+
+predict: $(READY) ## out-of-fold and test predictions
+	@$(STAGE)
+
+export: $(READY) ## write class folders of hard links for other tools
+	@$(STAGE)
+
+test: $(READY) ## run the test suite; says what it skipped and why
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(READY) ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## apply style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove runs and generated data, keep the environment, raw files and submissions
+	rm -rf runs data/*/prepared data/*/extracted data/*/folds data/*/sample

@@ -1,0 +1,1 @@
+"""One folder for each competition; see the README for how to add one."""

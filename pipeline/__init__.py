@@ -1,0 +1,1 @@
+"""One competition pipeline: data, folds, training, prediction, submission. Knows no competition by name."""

@@ -1,0 +1,168 @@
+"""Every choice of an experiment, in small frozen groups. A config is data: it prints, compares and digests.
+
+Field docstrings are the command line's help texts, so they say what a value means and in which unit.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.files import digest
+
+
+@dataclass(frozen=True)
+class FoldConfig:
+    """How training images are split into folds."""
+
+    scheme: Literal["stratified", "group", "stratified_group", "holdout"] = "stratified"
+    """stratified: equal class shares; group: a group never straddles folds; holdout: one fold of
+    `valid_ratio`."""
+    count: int = 5
+    """Number of folds (ignored by holdout, which has one)."""
+    valid_ratio: float = 0.1
+    """Share of the images held out for validation; holdout only."""
+    seed: int = 0
+    """Seed of the split."""
+    use: int | None = None
+    """Train only the first `use` folds; None trains all."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and what it starts from."""
+
+    name: str = "podium_cifarnet"
+    """Any timm model name, or podium_cifarnet."""
+    image_size: int = 32
+    """Side of the square network input in pixels."""
+    pretrained: bool = False
+    """Start from timm's published weights (needs its hub)."""
+    weights: str | None = None
+    """Start from this local checkpoint file instead."""
+    drop_rate: float = 0.0
+    """Dropout before the classifier."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to training images. Nothing here touches validation or test images."""
+
+    crop: Literal["pad", "resized", "none"] = "pad"
+    """pad: reflect-pad by `pad` and crop back; resized: random area and aspect, then resize."""
+    pad: int = 4
+    """Pixels of padding on each side for crop=pad."""
+    min_area: float = 0.35
+    """Smallest share of the image kept by crop=resized."""
+    horizontal_flip: bool = True
+    """Mirror half of the images."""
+    vertical_flip: bool = False
+    """Turn half of the images upside down."""
+    color_jitter: float = 0.0
+    """Strength of brightness, contrast and saturation changes, 0 to 1; hue moves by a quarter of it."""
+    cutout: int = 0
+    """Side in pixels of one square set to the mean colour; 0 is off."""
+    mixup: float = 0.0
+    """Beta parameter of mixup (arXiv 1710.09412); 0 is off."""
+    cutmix: float = 0.0
+    """Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of them.
+    Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of them."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The optimisation."""
+
+    epochs: int = 10
+    """Passes over the training images."""
+    batch_size: int = 256
+    """Images per forward pass."""
+    accumulate: int = 1
+    """Batches whose gradients are summed into one optimiser step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """sgd is with Nesterov momentum."""
+    lr: float = 0.1
+    """Peak learning rate of the head, or of everything where the scales below are 1."""
+    momentum: float = 0.9
+    """SGD momentum."""
+    weight_decay: float = 5e-4
+    """Decay of weight matrices and kernels; biases and norms never decay."""
+    backbone_lr_scale: float = 1.0
+    """Learning rate of everything but the head, relative to `lr`; 0.1 suits fine-tuning."""
+    layer_decay: float = 1.0
+    """Each layer below the head learns at this fraction of the layer above it."""
+    schedule: Literal["cosine", "step", "one_cycle", "constant"] = "cosine"
+    """cosine: to zero; step: times 0.1 at 50 % and 75 %; one_cycle: linear up for `warmup`, linear down to
+    zero."""
+    warmup: float = 0.1
+    """Share of all steps spent raising the learning rate linearly from above zero."""
+    label_smoothing: float = 0.0
+    """Share of each target spread over all classes."""
+    clip_norm: float | None = None
+    """Largest gradient norm; None leaves gradients alone."""
+    ema: float = 0.0
+    """Decay per step of the averaged weights used for prediction, such as 0.999; 0 predicts with the last
+    weights."""
+    amp: bool = True
+    """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it.
+    Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it."""
+    keep: Literal["last", "best"] = "last"
+    """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does not.
+    Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does not."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation score."""
+    max_minutes: float | None = None
+    """Wall time for the training of each fold: it ends before an epoch that would exceed this."""
+    workers: int = 2
+    """Processes that load and augment images, where images are not packed."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Test-time augmentation: probabilities are averaged over every combination of views."""
+
+    flip: bool = True
+    """Also the mirrored image."""
+    shift: int = 0
+    """Also the image moved by this many pixels along both diagonals; 0 is off."""
+    crops: int = 1
+    """1: the whole image; 5: also the four corner crops of 7/8 of each side, scaled back up."""
+    batch_size: int = 500
+    """Images per forward pass; does not change the result."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment, whole."""
+
+    folds: FoldConfig = field(default_factory=FoldConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    predict: PredictConfig = field(default_factory=PredictConfig)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain nested dictionaries, in field order."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Config":
+        """Inverse of `to_json`. A field this version does not know raises TypeError."""
+        groups = {group.name: group.default_factory for group in dataclasses.fields(cls)}
+        return cls(**{name: groups[name](**fields) for name, fields in value.items()})
+
+    def digest(self) -> str:
+        """Eight hexadecimal digits that change when any field changes."""
+        return digest(self.to_json())
+
+    def __str__(self) -> str:
+        return json.dumps(self.to_json(), indent=2)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several experiments whose predictions are averaged with equal weight."""
+
+    members: tuple[Config, ...]

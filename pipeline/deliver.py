@@ -1,0 +1,136 @@
+"""From a run's predictions to what counts: the score, the report, the submission file and its ledger row."""
+
+import datetime
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.contract import Competition
+from pipeline.data.batches import Images
+from pipeline.data.prepare import Prepared
+from pipeline.data.sources import Source
+from pipeline.errors import UserError
+from pipeline.files import atomic_path, file_hash, write_json
+from pipeline.ledger import LedgerRow, record
+from pipeline.plots import plot_curves
+from pipeline.progress import say
+from pipeline.provenance import git_sha, versions
+from pipeline.report import write_report
+from pipeline.runs import Run
+from pipeline.submit import write_submission
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run with oof.parquet and test.parquet in its folder, ready to be delivered.
+
+    Attributes
+    ----------
+    config_name, config : the entry of CONFIGS and its JSON.
+    fold_scores : the metric of each fold, or of each member of an ensemble.
+    histories : training curves by name; empty for an ensemble.
+    minutes : training time.
+    """
+
+    run: Run
+    config_name: str
+    config: dict[str, Any]
+    config_text: str
+    fold_scores: list[float]
+    histories: dict[str, pd.DataFrame]
+    minutes: float
+
+
+def deliver(
+    finished: Finished, competition: Competition, data: Prepared, source: Source, submissions: Path
+) -> Path:
+    """Score, report, write and record; returns the submission's path.
+
+    Raises
+    ------
+    UserError : the submission would be refused by the organiser; nothing is written then.
+    """
+    run, metric = finished.run, competition.metric
+    oof = pd.read_parquet(run.folder / "oof.parquet")
+    test = pd.read_parquet(run.folder / "test.parquet")
+    truth = data.train.set_index("image_id").loc[oof["image_id"]].reset_index()
+    cv = float(competition.score(truth, oof, data.classes))
+    spread = float(pd.Series(finished.fold_scores).std(ddof=0))
+    scores: dict[str, Any] = {f"cv_{metric}": cv, "cv_std": spread, "folds": finished.fold_scores}
+    say(f"CV {metric} {cv:.4f} over {len(oof):,} images" + (f", folds {spread:.4f} apart" if spread else ""))
+    if source.truth is not None:
+        hidden = pd.read_parquet(source.truth).set_index("image_id").loc[test["image_id"]].reset_index()
+        scores[f"sample_test_{metric}"] = float(competition.score(hidden, test, data.classes))
+        say(f"sample test {metric} {scores[f'sample_test_{metric}']:.4f} on its hidden labels")
+    path = submissions / f"{run.name}.csv"
+    form = competition.submission_format(data.classes)
+    rows = write_submission(competition.to_submission(test, data.classes), data.sample_submission, form, path)
+    sha = git_sha(Path(__file__).parent)
+    about = {
+        "run": run.name,
+        "data": source.kind,
+        "git_sha": sha,
+        "sha256": file_hash(path),
+        "rows": len(rows),
+        **scores,
+        "minutes": round(finished.minutes, 2),
+        "versions": versions(),
+        "config": finished.config,
+    }
+    write_json(path.with_suffix(".json"), about)
+    run.finish(about)
+    _report(finished, competition, data, truth, oof, about)
+    record(
+        submissions / "ledger.csv",
+        LedgerRow(
+            run.name,
+            datetime.datetime.now().isoformat(timespec="seconds"),
+            finished.config_name,
+            run.name.rsplit("-", 1)[1],
+            sha,
+            source.kind,
+            metric,
+            round(cv, 6),
+            round(spread, 6),
+            len(finished.fold_scores),
+            len(rows),
+            about["sha256"],
+            round(finished.minutes, 2),
+        ),
+    )
+    return path
+
+
+def _report(
+    finished: Finished,
+    competition: Competition,
+    data: Prepared,
+    truth: pd.DataFrame,
+    oof: pd.DataFrame,
+    about: dict[str, Any],
+) -> None:
+    folder = finished.run.folder
+    pictures = []
+    if finished.histories:
+        pictures.append(plot_curves(finished.histories, competition.metric, folder / "curves.png"))
+    images = Images(data.train, data.packed("train"))
+    pictures += competition.task.report(truth, oof, images, data.classes, folder)
+    facts = {key: value for key, value in about.items() if key not in ("config", "versions", "folds")}
+    page = write_report(
+        folder, f"{competition.slug}: {finished.run.name}", facts, pictures, finished.config_text
+    )
+    say(f"report: {page}")
+
+
+def copy_out(submission: Path, out: Path) -> None:
+    """Copy a submission to where the user wants it. Raises UserError where that cannot be written."""
+    try:
+        with atomic_path(out) as temporary:
+            shutil.copyfile(submission, temporary)
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror}); the submission is {submission}"
+        ) from error

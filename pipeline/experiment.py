@@ -1,0 +1,176 @@
+"""One config on one dataset, stage by stage. Every stage takes up the files of the one before and skips what
+is done."""
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.config import Config
+from pipeline.contract import Competition
+from pipeline.data.batches import Images
+from pipeline.data.prepare import Prepared
+from pipeline.data.sources import Source
+from pipeline.files import digest, write_json
+from pipeline.folds import assign_folds, audit_folds
+from pipeline.models.checkpoint import Checkpoint
+from pipeline.paths import Paths
+from pipeline.predict import predict
+from pipeline.progress import progress
+from pipeline.runs import Run, describe, open_run, save_frame
+from pipeline.train import FoldJob, train_fold
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run is made of; the methods are its stages.
+
+    Attributes
+    ----------
+    name : the config's name.
+    """
+
+    competition: Competition
+    name: str
+    config: Config
+    source: Source
+    data: Prepared
+    paths: Paths
+    device: torch.device
+
+    @cached_property
+    def run(self) -> Run:
+        """The run's folder, created when first asked for."""
+        description = describe(self.config, self.data.fingerprint, self.source.kind)
+        return open_run(
+            self.paths.runs / self.competition.slug, self.name, description, datetime.date.today()
+        )
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """image_id and fold in the train manifest's row order; saved once, shared by every run with the same
+        split."""
+        split = replace(self.config.folds, use=None)
+        key = digest([vars(split), self.data.fingerprint])
+        path = self.paths.data / self.competition.slug / "folds" / f"{key}.parquet"
+        if not path.exists():
+            strata = self.competition.task.strata(self.data.train)
+            save_frame(assign_folds(self.data.train, strata, split), path)
+        folds = pd.read_parquet(path)
+        audit_folds(self.data.train, folds)
+        return self.data.train[["image_id"]].merge(folds, on="image_id", validate="one_to_one")
+
+    @property
+    def fold_numbers(self) -> list[int]:
+        """The folds this config trains."""
+        return sorted(number for number in self.folds["fold"].unique() if number >= 0)[
+            : self.config.folds.use
+        ]
+
+    @property
+    def train_images(self) -> Images:
+        """The training split."""
+        return Images(self.data.train, self.data.packed("train"))
+
+    @property
+    def test_images(self) -> Images:
+        """The test split."""
+        return Images(self.data.test, self.data.packed("test"))
+
+    def _job(self, fold: int) -> FoldJob:
+        in_fold = (self.folds["fold"] == fold).to_numpy()
+        return FoldJob(
+            self.competition,
+            self.config,
+            self.train_images,
+            self.data.classes,
+            np.flatnonzero(~in_fold),
+            np.flatnonzero(in_fold),
+            fold,
+            self.run.fold(fold),
+            self.device,
+        )
+
+    def train(self) -> None:
+        """Train every fold that is not trained yet."""
+        save_frame(self.folds, self.run.folder / "folds.parquet")
+        for fold in self.fold_numbers:
+            self._trained(fold)
+
+    def _trained(self, fold: int) -> Checkpoint:
+        folder = self.run.fold(fold)
+        done = folder / "trained.json"
+        if done.exists():
+            return Checkpoint.load(folder / f"{self.config.train.keep}.pt")
+        checkpoint = train_fold(self._job(fold))
+        write_json(done, {"keep": self.config.train.keep})
+        return checkpoint
+
+    def predict(self) -> None:
+        """Out-of-fold and test predictions of every fold, saved as oof.parquet and test.parquet in its
+        folder."""
+        for fold in self.fold_numbers:
+            missing = [
+                split for split in ("oof", "test") if not (self.run.fold(fold) / f"{split}.parquet").exists()
+            ]
+            if missing:
+                checkpoint = self._trained(fold)
+                model = checkpoint.build(self.competition.task, self.device)
+                for split in missing:
+                    self._predict_split(fold, split, checkpoint, model)
+
+    def _predict_split(self, fold: int, split: str, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
+        images = self.train_images if split == "oof" else self.test_images
+        rows = self._job(fold).valid_rows if split == "oof" else np.arange(len(images))
+        with progress(f"fold {fold} predict {split}", len(rows), "images") as advance:
+            frame = predict(
+                model,
+                self.competition.task,
+                images,
+                rows,
+                checkpoint.classes,
+                checkpoint.preprocess,
+                self.config.predict,
+                self.config.train.workers,
+                self.device,
+                advance,
+            )
+        save_frame(frame, self.run.fold(fold) / f"{split}.parquet")
+
+    def _fold_frames(self, split: str) -> Iterator[pd.DataFrame]:
+        for fold in self.fold_numbers:
+            yield pd.read_parquet(self.run.fold(fold) / f"{split}.parquet")
+
+    def finish(self) -> None:
+        """Join the folds' predictions into the run's oof.parquet and test.parquet."""
+        self.predict()
+        oof = pd.concat(self._fold_frames("oof"), ignore_index=True)
+        order = self.data.train["image_id"][self.data.train["image_id"].isin(oof["image_id"])]
+        oof = oof.set_index("image_id").loc[order].reset_index()
+        save_frame(oof, self.run.folder / "oof.parquet")
+        save_frame(
+            self.competition.task.average(list(self._fold_frames("test"))), self.run.folder / "test.parquet"
+        )
+
+    def fold_scores(self) -> list[float]:
+        """The metric on each fold's out-of-fold predictions."""
+        truth = self.data.train.set_index("image_id")
+        scores = []
+        for frame in self._fold_frames("oof"):
+            fold_truth = truth.loc[frame["image_id"]].reset_index()
+            scores.append(float(self.competition.score(fold_truth, frame, self.data.classes)))
+        return scores
+
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Each trained fold's history, by name."""
+        return {
+            f"fold {fold}": pd.read_csv(self.run.fold(fold) / "history.csv") for fold in self.fold_numbers
+        }
+
+    def minutes(self) -> float:
+        """Wall time of all epochs, also those of earlier, interrupted sessions."""
+        return sum(history["seconds"].sum() for history in self.histories().values()) / 60

@@ -1,0 +1,80 @@
+"""A run is a folder; this says what is in it, and keeps two processes out of the same one."""
+
+import datetime
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from pipeline.config import Config
+from pipeline.errors import UserError
+from pipeline.files import atomic_path, digest, write_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """``runs/<slug>/<config>-<date>-<digest>``. The digest covers the config and the data."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name; also the submission's."""
+        return self.folder.name
+
+    def fold(self, number: int) -> Path:
+        """Folder of one fold."""
+        return self.folder / f"fold{number}"
+
+    def summary(self) -> dict[str, Any] | None:
+        """What `finish` wrote, or None for a run that is not finished."""
+        path = self.folder / "summary.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Mark the run as complete."""
+        write_json(self.folder / "summary.json", summary)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run; raises UserError where another process does. A killed process holds nothing."""
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise UserError(
+                f"another process is working on {self.folder}: wait for it, or change an option"
+            ) from None
+
+
+def open_run(runs: Path, config_name: str, description: dict[str, Any], date: datetime.date) -> Run:
+    """The run of this description: the one begun earlier, on whatever day, or a new folder.
+
+    Parameters
+    ----------
+    runs : folder of the competition's runs.
+    description : all that the result depends on, such as config and data fingerprint; saved as config.json.
+    """
+    key = digest(description)
+    existing = sorted(runs.glob(f"{config_name}-*-{key}"))
+    folder = existing[0] if existing else runs / f"{config_name}-{date:%Y%m%d}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "config.json").exists():
+        write_json(folder / "config.json", description)
+    return Run(folder)
+
+
+def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
+    """Everything a single-config run's result depends on."""
+    return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
+
+
+def save_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as parquet, atomically."""
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)

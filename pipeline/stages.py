@@ -1,0 +1,151 @@
+"""The stages a user can call. Each does what it needs of the stages before it, and skips what is done."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.data.batches import TrainingBatches
+from pipeline.data.export import export_class_folders
+from pipeline.deliver import Finished, copy_out, deliver
+from pipeline.ensemble import average
+from pipeline.experiment import Experiment
+from pipeline.plots import TILES, plot_grid
+from pipeline.progress import say
+from pipeline.runs import open_run, save_frame
+from pipeline.transforms import Preprocess
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What a stage works on.
+
+    Attributes
+    ----------
+    name : the chosen entry of the competition's configs.
+    experiments : one, or the members of an ensemble.
+    out : where the user also wants the result.
+    """
+
+    name: str
+    experiments: list[Experiment]
+    out: Path | None
+
+
+def data(bench: Workbench) -> str:
+    """Fetch and reorganise the raw files; nothing else."""
+    return f"data: {bench.experiments[0].data.folder}"
+
+
+def export(bench: Workbench) -> str:
+    """Write train_valid_test/ class folders of hard links, for tools that want that layout."""
+    experiment = bench.experiments[0]
+    target = bench.out or experiment.paths.data / experiment.competition.slug / "train_valid_test"
+    export_class_folders(experiment.data, experiment.folds, target)
+    return f"folders: {target}"
+
+
+def folds(bench: Workbench) -> str:
+    """Assign folds, check them for leaks, and count the images in each."""
+    for experiment in bench.experiments:
+        counts = experiment.folds["fold"].value_counts().sort_index()
+        for fold, count in counts.items():
+            say(f"{'always trained on' if fold < 0 else f'fold {fold}'}: {count:,} images")
+    return f"folds: {bench.experiments[0].run.folder}"
+
+
+def preview(bench: Workbench) -> str:
+    """Draw a grid of augmented training images with their labels."""
+    experiment = bench.experiments[0]
+    task, images, classes = experiment.competition.task, experiment.train_images, experiment.data.classes
+    model = task.build_model(experiment.config.model, classes, load=False)
+    preprocess = Preprocess.of_model(model, experiment.config.model.image_size)
+    count = TILES[0] * TILES[1]
+    rows = np.random.default_rng(experiment.config.train.seed).permutation(len(images))[:count]
+    targets = task.targets(images.frame.iloc[rows], classes)
+    batches = TrainingBatches(images, rows, targets, experiment.config, preprocess, experiment.device)
+    mixer = task.mixer(experiment.config.augment, classes)
+    tiles = []
+    for pixels, target in batches.epoch(experiment.config.train.seed):
+        pixels, target = mixer(pixels, target)
+        shown = pixels.cpu() * _channels(preprocess.std) + _channels(preprocess.mean)
+        shown = (255 * shown.clamp(0, 1)).byte().permute(0, 2, 3, 1).numpy()
+        tiles += [
+            (image, task.caption(value, classes)) for image, value in zip(shown, target.cpu(), strict=True)
+        ]
+    target_path = bench.out or experiment.run.folder / "preview.png"
+    return f"preview: {plot_grid(tiles[:count], f'{bench.name}: augmented training images', target_path)}"
+
+
+def _channels(values: tuple[float, float, float]) -> torch.Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def train(bench: Workbench) -> str:
+    """Train every fold that is not trained yet."""
+    for experiment in bench.experiments:
+        with experiment.run.lock():
+            experiment.train()
+    return "runs: " + " ".join(str(experiment.run.folder) for experiment in bench.experiments)
+
+
+def predict(bench: Workbench) -> str:
+    """Predict out-of-fold and test images with every fold; trains what is not trained yet."""
+    for experiment in bench.experiments:
+        with experiment.run.lock():
+            experiment.train()
+            experiment.finish()
+    return "runs: " + " ".join(str(experiment.run.folder) for experiment in bench.experiments)
+
+
+def submit(bench: Workbench) -> str:
+    """Everything, from raw files to a validated submission file, its report and its ledger row."""
+    predict(bench)
+    first = bench.experiments[0]
+    finished = [_finished(experiment) for experiment in bench.experiments]
+    whole = finished[0] if len(finished) == 1 else _ensemble(bench, finished)
+    submissions = first.paths.submissions / first.competition.slug
+    with whole.run.lock():
+        path = deliver(whole, first.competition, first.data, first.source, submissions)
+    if bench.out:
+        copy_out(path, bench.out)
+    return f"submission: {path}"
+
+
+def _finished(experiment: Experiment) -> Finished:
+    return Finished(
+        experiment.run,
+        experiment.name,
+        experiment.config.to_json(),
+        str(experiment.config),
+        experiment.fold_scores(),
+        experiment.histories(),
+        experiment.minutes(),
+    )
+
+
+def _ensemble(bench: Workbench, members: list[Finished]) -> Finished:
+    """A run whose predictions are the mean of its members'."""
+    first = bench.experiments[0]
+    description = {"members": [member.run.name for member in members], "fingerprint": first.data.fingerprint}
+    run = open_run(first.paths.runs / first.competition.slug, bench.name, description, datetime.date.today())
+    with run.lock():
+        for split in ("oof", "test"):
+            frames = [pd.read_parquet(member.run.folder / f"{split}.parquet") for member in members]
+            names = [member.run.name for member in members]
+            save_frame(average(first.competition.task, frames, names), run.folder / f"{split}.parquet")
+    truth = first.data.train.set_index("image_id")
+    scores = []
+    for member in members:
+        oof = pd.read_parquet(member.run.folder / "oof.parquet")
+        scores.append(
+            float(first.competition.score(truth.loc[oof["image_id"]].reset_index(), oof, first.data.classes))
+        )
+    text = "\n".join(f"# {member.run.name}\n{member.config_text}" for member in members)
+    return Finished(run, bench.name, description, text, scores, {}, sum(member.minutes for member in members))
+
+
+STAGES = {stage.__name__: stage for stage in (data, export, folds, preview, train, predict, submit)}

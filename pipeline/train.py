@@ -1,0 +1,171 @@
+"""Training of one fold: a straight-line loop that can be killed at any moment and goes on from its last
+epoch."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.config import Config
+from pipeline.contract import Competition
+from pipeline.data.batches import Images, TrainingBatches
+from pipeline.device import make_deterministic
+from pipeline.errors import UserError
+from pipeline.files import atomic_path
+from pipeline.models.checkpoint import Checkpoint
+from pipeline.models.groups import describe_groups
+from pipeline.predict import predict
+from pipeline.progress import progress, say
+from pipeline.session import Epoch, Session
+from pipeline.tasks.task import Mixer
+from pipeline.transforms import Preprocess
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """Everything one fold's training depends on.
+
+    Attributes
+    ----------
+    images : the whole training split.
+    train_rows, valid_rows : row numbers of `images` to learn from and to measure on; no overlap.
+    folder : where last.pt, best.pt and history.csv go.
+    """
+
+    competition: Competition
+    config: Config
+    images: Images
+    classes: list[str]
+    train_rows: np.ndarray
+    valid_rows: np.ndarray
+    fold: int
+    folder: Path
+    device: torch.device
+
+    def seed(self, epoch: int) -> int:
+        """Seed of one epoch (0: of the initial weights), a function of the config's seed, the fold and the
+        epoch."""
+        return int(np.random.SeedSequence([self.config.train.seed, self.fold, epoch]).generate_state(1)[0])
+
+
+def train_fold(job: FoldJob) -> Checkpoint:
+    """Train one fold, resuming from ``last.pt`` where there is one, and return what to predict with.
+
+    Raises
+    ------
+    UserError : the loss is no longer finite; names the epoch and what to lower.
+    """
+    config, metric = job.config.train, job.competition.metric
+    make_deterministic(job.device)
+    torch.manual_seed(job.seed(0))
+    model = job.competition.task.build_model(job.config.model, job.classes).to(
+        job.device, memory_format=torch.channels_last
+    )
+    preprocess = Preprocess.of_model(model, job.config.model.image_size)
+    targets = job.competition.task.targets(job.images.frame.iloc[job.train_rows], job.classes)
+    batches = TrainingBatches(job.images, job.train_rows, targets, job.config, preprocess, job.device)
+    if hasattr(model, "init_from_images"):
+        model.init_from_images(batches.plain(count=5000))
+    session = Session.start(model, config, job.device)
+    last, best = job.folder / "last.pt", job.folder / "best.pt"
+    session.resume(last)
+    _announce(job, session)
+    mixer = job.competition.task.mixer(job.config.augment, job.classes)
+
+    for epoch in range(len(session.history), config.epochs):
+        if _is_over(session, config.patience, config.max_minutes, metric):
+            say(f"fold {job.fold}: stopped after epoch {epoch} of {config.epochs}")
+            break
+        started = time.monotonic()
+        loss, lr = _train_epoch(job, session, batches, mixer, epoch)
+        trained = time.monotonic()
+        score = validate(job, session, preprocess)
+        seconds = time.monotonic() - started
+        rate = len(batches) * batches.batch_size / (trained - started)
+        session.history.append(Epoch(epoch + 1, loss, lr, score, rate, seconds))
+        left = (config.epochs - epoch - 1) * seconds
+        say(
+            f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
+            f"{metric} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60:.0f}:{left % 60:02.0f}"
+        )
+        if session.best_epoch(metric) == epoch + 1:
+            Checkpoint(session.weights(), job.config, job.classes, preprocess, {}).save(best)
+        # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
+        with atomic_path(job.folder / "history.csv") as temporary:
+            pd.DataFrame([vars(row) for row in session.history]).to_csv(temporary, index=False)
+        session.save(last, job.config, job.classes, preprocess)
+    return Checkpoint.load(best if config.keep == "best" else last)
+
+
+def _train_epoch(
+    job: FoldJob, session: Session, batches: TrainingBatches, mixer: Mixer, epoch: int
+) -> tuple[float, float]:
+    """One pass over the training rows; returns the mean loss and the last learning rate."""
+    config, count = job.config.train, len(batches)
+    loss_function = job.competition.task.loss(config)
+    steps = math.ceil(count / config.accumulate)
+    session.model.train()
+    losses = []
+    with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
+        for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
+            lr = session.set_lr(epoch * steps + number // config.accumulate, config.epochs * steps, config)
+            images, targets = mixer(images, targets)
+            with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
+                outputs = session.model(images)
+            loss = loss_function(outputs.float(), targets)
+            session.scaler.scale(loss / config.accumulate).backward()
+            if (number + 1) % config.accumulate == 0 or number + 1 == count:
+                session.step(config)
+            losses.append(loss.detach())
+            advance(len(images))
+    mean = torch.stack(losses).mean().item()
+    if not math.isfinite(mean):
+        raise UserError(
+            f"fold {job.fold}: the loss is {mean} in epoch {epoch + 1}: lower --train.lr "
+            "or set --train.clip-norm"
+        )
+    return mean, lr
+
+
+def validate(job: FoldJob, session: Session, preprocess: Preprocess) -> float:
+    """The competition's metric on the fold's validation rows, without test-time augmentation."""
+    config = replace(job.config.predict, flip=False, shift=0, crops=1)
+    predictions = predict(
+        session.predictor,
+        job.competition.task,
+        job.images,
+        job.valid_rows,
+        job.classes,
+        preprocess,
+        config,
+        job.config.train.workers,
+        job.device,
+    )
+    truth = job.images.frame.iloc[job.valid_rows]
+    return float(job.competition.score(truth, predictions, job.classes))
+
+
+def _is_over(session: Session, patience: int | None, max_minutes: float | None, metric: str) -> bool:
+    """Whether to stop early: no better score for `patience` epochs, or no time for another epoch."""
+    if not session.history:
+        return False
+    if patience is not None and len(session.history) - session.best_epoch(metric) >= patience:
+        return True
+    seconds = [row.seconds for row in session.history]
+    return max_minutes is not None and sum(seconds) + max(seconds) > 60 * max_minutes
+
+
+def _announce(job: FoldJob, session: Session) -> None:
+    precision = str(session.dtype or torch.float32).removeprefix("torch.")
+    say(
+        f"fold {job.fold}: {job.config.model.name} on {job.device}, {precision}, "
+        f"{len(job.train_rows):,} images to learn from, {len(job.valid_rows):,} to measure on"
+    )
+    for line in describe_groups(session.groups, job.config.train):
+        say(f"  {line}")
+    if session.history:
+        say(f"  resumed after epoch {len(session.history)}")

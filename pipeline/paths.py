@@ -24,8 +24,8 @@ def on_kaggle() -> bool:
 
 
 def default_paths() -> Paths:
-    """Folders under the current directory; in a Kaggle kernel, the working folder for outputs (kept, small) and
-    the temporary one for data (large, not kept)."""
+    """Folders under the current directory; in a Kaggle kernel, the working folder for outputs (kept, small)
+    and the temporary one for data (large, not kept)."""
     if on_kaggle():
         return Paths(KAGGLE_TEMPORARY / "data", KAGGLE_WORKING / "runs", KAGGLE_WORKING / "submissions")
     return Paths(Path("data"), Path("runs"), Path("submissions"))

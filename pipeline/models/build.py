@@ -64,8 +64,8 @@ def _no_weights(name: str, error: Exception) -> str:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return (
         f"no pretrained weights for {name} could be had ({reason}): give a local file with "
-        "--model.weights PATH, fetch them once where there is a network so that the cache holds them, or train from scratch with "
-        "--model.no-pretrained"
+        "--model.weights PATH, fetch them once where there is a network so that the cache holds them, or "
+        "train from scratch with --model.no-pretrained"
     )
 
 

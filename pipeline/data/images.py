@@ -1,0 +1,58 @@
+"""Decoding: the only place where image files are opened."""
+
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline.errors import UserError
+
+
+def read_rgb(path: str | Path, image_id: str) -> np.ndarray:
+    """Decode an image file to uint8 RGB of shape (height, width, 3).
+
+    EXIF rotation is applied, transparency is laid over white, 16-bit and CMYK images are brought to 8-bit
+    RGB.
+
+    Raises
+    ------
+    UserError : the file is missing, truncated or no image; names `image_id` and the path.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except FileNotFoundError:
+        raise UserError(
+            f"image {image_id}: {path} is missing; restore it or delete the data folder to prepare again"
+        ) from None
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        reason = str(error).replace(str(path), "the file").replace("\n", " ")
+        raise UserError(
+            f"image {image_id}: {path} is no readable image ({reason}); replace or remove it"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        image.load()
+        return image
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow clips 16-bit values at 255 when it converts; the high byte is the picture.
+        return Image.fromarray(
+            (np.asarray(image).astype("uint32") >> 8).clip(0, 255).astype("uint8")
+        ).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def content_hash(image: np.ndarray) -> str:
+    """128-bit hash of the decoded pixels and the shape: equal for the same picture in two lossless encodings.
+    128-bit hash of the decoded pixels and the shape: equal for the same picture in two lossless encodings."""
+    return hashlib.blake2b(
+        image.tobytes(), digest_size=16, person=repr(image.shape[:2]).encode()[:16]
+    ).hexdigest()

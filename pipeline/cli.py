@@ -44,7 +44,7 @@ def main(
     """Run one stage. Exits with status 2 and one sentence where the user can help it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] not in STAGES:
-        _print_stages(competition.slug, asked=arguments[:1] in (["-h"], ["--help"], []))
+        _print_stages(competition.slug, arguments[0] if arguments else None)
     stage, rest = STAGES[arguments[0]], arguments[1:]
     try:
         # Parsed before any data is fetched, so that a misspelt option costs nothing.
@@ -100,11 +100,14 @@ def _default_name(source: Source, device: str) -> str:
     return "base" if device == "cuda" else "fast"
 
 
-def _print_stages(slug: str, asked: bool) -> None:
-    stream = sys.stdout if asked else sys.stderr
-    print(
-        f"usage: python -m competitions.{slug} STAGE [options]; STAGE --help lists the options\n", file=stream
-    )
+def _print_stages(slug: str, given: str | None) -> None:
+    """List the stages and exit: 0 where that was asked for, 2 where `given` is none of them."""
+    wrong = given not in (None, "-h", "--help")
+    stream = sys.stderr if wrong else sys.stdout
+    if wrong:
+        print(f"error: there is no stage {given!r}\n", file=stream)
+    print(f"usage: python -m competitions.{slug} STAGE [options]", file=stream)
+    print("STAGE --help lists the options\n", file=stream)
     for name, function in STAGES.items():
-        print(f"  {name:<12}{(function.__doc__ or '').splitlines()[0]}", file=stream)
-    sys.exit(0 if asked else 2)
+        print(f"  {name:<10}{(function.__doc__ or '').splitlines()[0]}", file=stream)
+    sys.exit(2 if wrong else 0)

@@ -20,8 +20,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only; the suffix stays last,
-    # because
-    # numpy and pandas choose the format by it.
+    # because numpy and pandas choose the format by it.
     temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
     try:
         yield temporary
@@ -35,15 +34,20 @@ def atomic_path(target: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `target`; on success it replaces `target`, on failure it is
-    removed."""
+    removed.
+
+    A process killed at any moment leaves the old folder, the new one or none, but never a part of one.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     temporary.mkdir()
     try:
         yield temporary
+        old = temporary.with_name(f"{temporary.name}.old")
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
         temporary.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

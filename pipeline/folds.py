@@ -3,6 +3,8 @@
 Images with the same content hash always share a fold: a copy of a validation image in training is a leak.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
@@ -32,19 +34,20 @@ def assign_folds(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> 
     ------
     UserError : too few images or groups for the folds asked for, a scheme that needs a missing group column.
     """
-    units = _units(frame, strata, config)
+    units, unit_of_row = _units(frame, strata, config)
     if config.scheme == "holdout":
         if not 0 < config.valid_ratio < 1:
             raise UserError(f"folds.valid_ratio is {config.valid_ratio}, but must lie between 0 and 1")
         unit_fold = _holdout(units, config)
     else:
         unit_fold = _k_fold(units, config)
-    fold = unit_fold.reindex(units.attrs["unit_of_row"]).to_numpy()
+    fold = unit_fold.reindex(unit_of_row).to_numpy()
     return pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold.astype("int64")})
 
 
-def _units(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> pd.DataFrame:
-    """One row per set of identical images, sorted by a name that does not depend on row order."""
+def _units(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row per set of identical images, sorted by a name that does not depend on row order; and which of
+    them each row of `frame` belongs to."""
     rows = pd.DataFrame(
         {
             "image_id": frame["image_id"].to_numpy(),
@@ -57,10 +60,15 @@ def _units(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> pd.Dat
             raise UserError(
                 f"folds.scheme={config.scheme} needs a group column, and this competition has none"
             )
+        without = frame.loc[frame["group"].isna(), "image_id"]
+        if len(without):
+            raise UserError(
+                f"folds.scheme={config.scheme} needs a group for every image, and {len(without)} have none: "
+                f"{name_some(without)}"
+            )
         rows["group"] = _joined_groups(frame["group"].to_numpy(), rows["unit"].to_numpy())
     units = rows.sort_values("image_id").groupby("unit", sort=True).first().sort_values("image_id")
-    units.attrs["unit_of_row"] = rows["unit"].to_numpy()
-    return units
+    return units, rows["unit"].to_numpy()
 
 
 def _joined_groups(groups: np.ndarray, hashes: np.ndarray) -> np.ndarray:
@@ -94,30 +102,29 @@ def _k_fold(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
         "stratified_group": StratifiedGroupKFold,
     }
     splitter = splitter_class[config.scheme](n_splits=config.count, shuffle=True, random_state=config.seed)
-    strata = (
-        _mergeable_strata(units["stratum"], config.count)
-        if config.scheme == "stratified"
-        else units["stratum"]
-    )
+    strata = _pool_rare(units["stratum"], config.count)
     groups = units["group"] if grouped else None
     fold = pd.Series(TRAIN_ONLY, index=units.index)
-    for number, (_, valid) in enumerate(splitter.split(units, strata, groups)):
-        fold.iloc[valid] = number
+    with warnings.catch_warnings():
+        # The pool of rare classes may still have fewer members than there are folds, which is fine.
+        warnings.filterwarnings("ignore", "The least populated class in y")
+        for number, (_, valid) in enumerate(splitter.split(units, strata, groups)):
+            fold.iloc[valid] = number
     return fold
 
 
-def _mergeable_strata(strata: pd.Series, count: int) -> pd.Series:
+def _pool_rare(strata: pd.Series, count: int) -> pd.Series:
     """Pool classes with fewer members than folds, which a stratified splitter refuses or cannot spread."""
     sizes = strata.map(strata.value_counts())
     return strata.astype(str).where(sizes >= count, "\0rare")
 
 
 def _holdout(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
-    """The same share of every class, at least one image of each class that has two."""
+    """The same share of every class: of each that has two images, at least one is held out and one kept."""
     random = np.random.default_rng(config.seed)
     fold = pd.Series(TRAIN_ONLY, index=units.index)
     for _, members in units.groupby("stratum", sort=True):
-        count = max(1, round(len(members) * config.valid_ratio)) if len(members) > 1 else 0
+        count = min(len(members) - 1, max(1, round(len(members) * config.valid_ratio)))
         fold.loc[random.permutation(members.index.to_numpy())[:count]] = 0
     if (fold == 0).sum() == 0:
         raise UserError(
@@ -126,23 +133,32 @@ def _holdout(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
     return fold
 
 
-def audit_folds(frame: pd.DataFrame, folds: pd.DataFrame) -> None:
+def audit_folds(frame: pd.DataFrame, folds: pd.DataFrame, grouped: bool = False) -> None:
     """Check a fold file against the data it is about to be used with.
+
+    Parameters
+    ----------
+    grouped : whether the split was to keep groups whole.
 
     Raises
     ------
-    UserError : the file has other image ids, an image in two folds, or identical images (or one group) in
-    several.
+    UserError : the file has other image ids, an image twice, or identical images (or one group) in several
+    folds.
     """
-    if folds["image_id"].duplicated().any() or set(folds["image_id"]) != set(frame["image_id"]):
-        odd = sorted(set(folds["image_id"]) ^ set(frame["image_id"]))
+    twice = folds.loc[folds["image_id"].duplicated(), "image_id"].unique()
+    if len(twice):
+        raise UserError(f"the fold file lists {len(twice)} id(s) twice: {name_some(twice)}; delete it")
+    odd = sorted(set(folds["image_id"]) ^ set(frame["image_id"]))
+    if odd:
         raise UserError(
             f"the fold file is of other data ({len(odd)} ids differ: {name_some(odd)}): delete it"
         )
     joined = frame.merge(folds, on="image_id", validate="one_to_one")
-    for column in ("content_hash", "group"):
-        if column in joined:
-            spread = joined.groupby(column)["fold"].nunique()
-            leaks = joined.loc[joined[column].isin(spread.index[spread > 1]), "image_id"]
-            if column == "content_hash" and len(leaks):
-                raise UserError(f"{len(leaks)} identical images straddle folds: {name_some(leaks)}")
+    for column, what in (("content_hash", "identical images"), ("group", "images of one group")):
+        if column == "content_hash" or grouped:
+            straddling = joined.groupby(column)["fold"].transform("nunique") > 1
+            if straddling.any():
+                leaks = joined.loc[straddling, "image_id"]
+                raise UserError(
+                    f"{len(leaks)} {what} straddle folds: {name_some(leaks)}; delete the fold file"
+                )

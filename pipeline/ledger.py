@@ -48,12 +48,12 @@ def record(ledger: Path, row: LedgerRow) -> None:
     with FileLock(ledger.with_name(f".{ledger.name}.lock")):
         rows = read_ledger(ledger)
         new = pd.DataFrame([{key: str(value) for key, value in asdict(row).items()}])
-        known = rows["run"] == row.run if len(rows) else pd.Series(dtype=bool)
+        known = rows["run"] == row.run if "run" in rows else pd.Series(dtype=bool)
         if known.any():
             for column, value in new.iloc[0].items():
                 rows.loc[known, column] = value
         else:
-            rows = pd.concat([rows, new]) if len(rows) else new
+            rows = pd.concat([rows, new])
         with atomic_path(ledger) as temporary:
             rows.fillna("").to_csv(temporary, index=False, lineterminator="\n")
 
@@ -66,7 +66,7 @@ def read_ledger(ledger: Path) -> pd.DataFrame:
         rows = pd.read_csv(ledger, dtype=str, keep_default_na=False)
     except ValueError as error:
         raise UserError(
-            f"{ledger} is no readable CSV ({error}); restore it from git or move it away"
+            f"{ledger} is no readable CSV ({str(error).strip()}); restore it from git or move it away"
         ) from error
     if "run" not in rows:
         raise UserError(f"{ledger} has no run column; restore it from git or move it away")

@@ -27,8 +27,7 @@ def banner(text: str) -> None:
 
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield ``advance(n)``, to be called as work is done; shows the amount done, its rate and the time left.
-    Yield ``advance(n)``, to be called as work is done; shows the amount done, its rate and the time left."""
+    """Yield ``advance(n)``, to be called as work is done; shows the amount, its rate and the time left."""
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),

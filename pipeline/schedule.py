@@ -8,7 +8,8 @@ from pipeline.config import TrainConfig
 def lr_factor(step: int, total: int, config: TrainConfig) -> float:
     """Multiplier of the peak learning rate at optimiser step `step` of `total` (0-based).
 
-    The first step's factor is above zero; with one_cycle and cosine the last step's approaches zero.
+    The first step's factor is above zero; with one_cycle and cosine the last step's approaches zero. The
+    drops of `step` are at 50 % and 75 % of the whole run, warm-up included.
     """
     warm = round(total * config.warmup)
     if step < warm:
@@ -19,5 +20,5 @@ def lr_factor(step: int, total: int, config: TrainConfig) -> float:
     if config.schedule == "one_cycle":
         return 1 - progress
     if config.schedule == "step":
-        return 0.1 ** (int(progress >= 0.5) + int(progress >= 0.75))
+        return 0.1 ** (int(step >= 0.5 * total) + int(step >= 0.75 * total))
     return 1.0

@@ -123,7 +123,7 @@ def check_file(path: Path, sample: pd.DataFrame, form: SubmissionFormat) -> None
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error})") from error
+        raise UserError(f"{path} cannot be read as CSV ({str(error).strip()})") from error
     ordered = _checked(frame, sample, form, str(path))
     if list(frame[form.id_column]) != list(ordered[form.id_column]):
         raise UserError(f"{path} does not list its ids in the sample submission's order")

@@ -19,6 +19,8 @@ from torch import nn
 from pipeline.config import AugmentConfig
 
 INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+DOWNSCALE = "image"
+"""Shrink by averaging areas: OpenCV's other methods skip pixels, and what they make is aliased."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,17 @@ def train_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose
     """Random transform of one uint8 image (height, width, 3) to (size, size, 3)."""
     size, interpolation = preprocess.size, INTERPOLATION[preprocess.interpolation]
     if augment.crop == "resized":
-        crop = [A.RandomResizedCrop((size, size), (augment.min_area, 1.0), interpolation=interpolation)]
+        crop = [
+            A.RandomResizedCrop(
+                (size, size),
+                (augment.min_area, 1.0),
+                interpolation=interpolation,
+                area_for_downscale=DOWNSCALE,
+            )
+        ]
     elif augment.crop == "pad":
         crop = [
-            A.SmallestMaxSize(size, interpolation=interpolation),
+            A.SmallestMaxSize(size, interpolation=interpolation, area_for_downscale=DOWNSCALE),
             A.Pad(augment.pad, border_mode=cv2.BORDER_REFLECT_101),
             A.RandomCrop(size, size),
         ]
@@ -94,8 +103,7 @@ def train_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose
 
 
 def eval_transform(preprocess: Preprocess) -> A.Compose:
-    """Resize and centre crop of one uint8 image to (size, size, 3); an image of that size passes unchanged.
-    Resize and centre crop of one uint8 image to (size, size, 3); an image of that size passes unchanged."""
+    """Resize and centre crop of one uint8 image to (size, size, 3); one of that size passes unchanged."""
     return A.Compose(_whole_image(preprocess))
 
 
@@ -110,7 +118,9 @@ class _ResizeUnlessExact(A.SmallestMaxSize):
 
     def __init__(self, preprocess: Preprocess) -> None:
         super().__init__(
-            round(preprocess.size / preprocess.crop_share), INTERPOLATION[preprocess.interpolation]
+            round(preprocess.size / preprocess.crop_share),
+            interpolation=INTERPOLATION[preprocess.interpolation],
+            area_for_downscale=DOWNSCALE,
         )
         self.exact = (preprocess.size, preprocess.size)
 

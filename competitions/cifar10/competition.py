@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pipeline.data.raw import RawFiles
 from sklearn.metrics import accuracy_score
 
 from competitions.cifar10.sample import write_sample
 from pipeline.contract import Mirror
 from pipeline.data.pair import pair_labels
+from pipeline.data.raw import RawFiles
 from pipeline.errors import UserError, name_some
 from pipeline.submit import OneOf, SubmissionFormat
 from pipeline.tasks.classification import Classification
@@ -19,7 +19,7 @@ from pipeline.tasks.classification import Classification
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-class Cifar10:
+class Competition:
     """See `pipeline.contract.Competition`."""
 
     slug = "cifar10"

@@ -1,7 +1,8 @@
 """A generated stand-in for CIFAR-10: ten drawn shapes under the ten real names, in Kaggle's own raw layout.
 
 It lets every stage run for real without an account or a network. Each class is one shape; position, size,
-angle and colours are random and the background is noisy, so that a network has to learn shape.
+angle and colours are random, and a smaller second shape and noise get in the way, so that a network has to learn
+shape and makes some mistakes to look at.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-TRAIN, TEST = 3000, 1000
+TRAIN, TEST = 2500, 1000
 """Number of images in each split."""
 SIDE = 32
-SCALE = 4
+SCALE = 3
 """Shapes are drawn this many times larger and scaled down, for smooth edges."""
 
 
@@ -43,12 +44,15 @@ def draw_shape(kind: int, random: np.random.Generator) -> Image.Image:
     side = SIDE * SCALE
     back, fore = _two_colors(random)
     image = Image.new("RGB", (side, side), back)
-    radius = random.uniform(0.25, 0.42) * side
+    draw = ImageDraw.Draw(image)
+    small = random.uniform(0.08, 0.16) * side
+    distractor = int(random.integers(0, 10))
+    _draw(draw, distractor, random.uniform(small, side - small, 2), small, 0.0, _two_colors(random)[1])
+    radius = random.uniform(0.22, 0.42) * side
     center = random.uniform(radius, side - radius, 2)
-    turn = random.uniform(-0.25, 0.25)
-    _draw(ImageDraw.Draw(image), kind, center, radius, turn, fore)
+    _draw(draw, kind, center, radius, random.uniform(-0.3, 0.3), fore)
     pixels = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX)).astype(float)
-    pixels += random.normal(0, random.uniform(5, 20), pixels.shape)
+    pixels += random.normal(0, random.uniform(5, 40), pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype("uint8"))
 
 
@@ -56,7 +60,7 @@ def _two_colors(random: np.random.Generator) -> tuple[tuple[int, ...], tuple[int
     """Background and foreground, far enough apart to be seen."""
     while True:
         colors = random.integers(0, 256, (2, 3))
-        if np.abs(colors[0] - colors[1]).sum() > 200:
+        if np.abs(colors[0] - colors[1]).sum() > 160:
             return tuple(colors[0].tolist()), tuple(colors[1].tolist())
 
 

@@ -81,8 +81,10 @@ class TrainingBatches:
         return len(self.rows) // self.batch_size
 
     def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (images float32 (B, 3, S, S), targets (B, ...)) on the device. Draws from torch's global generator,
-        which it seeds with `seed`."""
+        """Yield (images float32 (B, 3, S, S), targets (B, ...)) on the device.
+
+        Draws from torch's global generator, which it seeds with `seed`.
+        """
         torch.manual_seed(seed)
         order = torch.randperm(len(self.rows))[: len(self) * self.batch_size].split(self.batch_size)
         for chosen, pixels in zip(order, self._pixels(order, seed), strict=True):

@@ -28,8 +28,8 @@ def export_class_folders(data: Prepared, folds: pd.DataFrame, target: Path) -> N
         raise UserError(f"the label {odd[0]!r} cannot name a folder; rename it in load_train")
     train = data.train.merge(folds, on="image_id", validate="one_to_one")
     links = [(f"train_valid/{row.label}", row.path) for row in train.itertuples()]
-    links += [(f"{'valid' if row.fold == 0 else 'train'}/{row.label}", row.path) for row in
-    train.itertuples()] links += [("test/unknown", path) for path in data.test["path"]]
+    links += [(f"{'train' if row.fold else 'valid'}/{row.label}", row.path) for row in train.itertuples()]
+    links += [("test/unknown", path) for path in data.test["path"]]
     with atomic_folder(target) as folder, progress("link images", len(links), "files") as advance:
         for kind in {kind for kind, _ in links}:
             (folder / kind).mkdir(parents=True)
@@ -38,7 +38,7 @@ def export_class_folders(data: Prepared, folds: pd.DataFrame, target: Path) -> N
                 os.link(path, folder / kind / Path(path).name)
             except OSError as error:
                 raise UserError(
-                    f"{path} cannot be hard-linked into {target} ({error.strerror}); choose an --out folder on the same "
-                    "file system as the images"
+                    f"{path} cannot be hard-linked into {target} ({error.strerror}); choose an --out folder "
+                    "on the same file system as the images"
                 ) from error
             advance(1)

@@ -35,7 +35,7 @@ def read_rgb(path: str | Path, image_id: str) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
     if image.mode.startswith("I;16") or image.mode == "I":
@@ -51,8 +51,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def content_hash(image: np.ndarray) -> str:
-    """128-bit hash of the decoded pixels and the shape: equal for the same picture in two lossless encodings.
-    128-bit hash of the decoded pixels and the shape: equal for the same picture in two lossless encodings."""
+    """128-bit hash of the decoded pixels and the shape: equal for one picture in two lossless encodings."""
     return hashlib.blake2b(
         image.tobytes(), digest_size=16, person=repr(image.shape[:2]).encode()[:16]
     ).hexdigest()

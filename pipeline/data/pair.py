@@ -20,12 +20,15 @@ def pair_labels(labels: pd.DataFrame, files: pd.DataFrame, labels_name: str, fil
 
     Raises
     ------
-    UserError : an id that is labelled twice, or no id in common.
+    UserError : no labels, an id that is labelled twice, or no id in common.
     """
+    if labels.empty:
+        raise UserError(f"{labels_name} lists no images: check that the raw files are complete")
     twice = labels.loc[labels["image_id"].duplicated(), "image_id"].unique()
     if len(twice):
         raise UserError(
-            f"{labels_name} lists {len(twice)} id(s) more than once: {name_some(twice)}; keep one row for each"
+            f"{labels_name} lists {len(twice)} id(s) more than once: {name_some(twice)}; "
+            "keep one row for each"
         )
     joined = files.merge(labels, on="image_id", how="outer", indicator=True)
     both = joined[joined["_merge"] == "both"].drop(columns="_merge")

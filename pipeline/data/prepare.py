@@ -101,10 +101,11 @@ def _build(competition: Competition, raw: RawFiles, folder: Path, fingerprint: s
     classes = competition.task.classes(train)
     total = len(train) + len(test)
     with progress("read images", total, "images") as advance:
-        frames = {split: _scan(frame, folder / f"{split}.npy", advance) for split, frame in (("train", train),
-        ("test", test))}
-    sizes = {tuple(size) for frame in frames.values() for size in frame[["width",
-    "height"]].drop_duplicates().to_numpy()} if len(sizes) > 1:
+        frames = {
+            "train": _scan(train, folder / "train.npy", advance),
+            "test": _scan(test, folder / "test.npy", advance),
+        }
+    if len(pd.concat(frames)[["width", "height"]].drop_duplicates()) > 1:
         for split in frames:
             (folder / f"{split}.npy").unlink(missing_ok=True)
     for split, frame in frames.items():
@@ -114,7 +115,7 @@ def _build(competition: Competition, raw: RawFiles, folder: Path, fingerprint: s
     shared = int(frames["test"]["content_hash"].isin(frames["train"]["content_hash"]).sum())
     say(f"{len(train):,} training and {len(test):,} test images, {len(classes)} classes")
     if duplicates or shared:
-        say(f"exact copies: {duplicates:,} within train (kept in one fold), {shared:,} test images also in train")
+        say(f"exact copies: {duplicates:,} within train (kept in one fold), {shared:,} of train in test")
     write_json(folder / "meta.json", {"format": FORMAT, "fingerprint": fingerprint, "classes": classes})
 
 
@@ -162,8 +163,9 @@ def _decode(items: list[tuple[str, str]]) -> list[tuple[int, int, str, np.ndarra
     for image_id, path in items:
         image = read_rgb(path, image_id)
         height, width = image.shape[:2]
-        records.append((width, height, content_hash(image), image if max(height, width) <= PACKED_SIDE else
-        None))
+        records.append(
+            (width, height, content_hash(image), image if max(height, width) <= PACKED_SIDE else None)
+        )
     return records
 
 

@@ -26,7 +26,8 @@ def build_classifier(config: ModelConfig, num_classes: int, load: bool = True) -
 
     Raises
     ------
-    UserError : unknown name (names the closest ones), weights that cannot be had or that fit nowhere.
+    UserError : unknown name (names the closest ones), weights that cannot be had or that fit nowhere, a
+        network that cannot work on small images.
     """
     if not timm.is_model(config.name):
         close = difflib.get_close_matches(config.name, timm.list_models(), n=3)
@@ -42,11 +43,25 @@ def build_classifier(config: ModelConfig, num_classes: int, load: bool = True) -
         if not pretrained:
             raise
         raise UserError(_no_weights(config.name, error)) from error
-    if load and config.weights is not None:
-        load_weights(model, Path(config.weights))
     if config.image_size < SMALL_IMAGE:
         adapt_stem(model)
+        _try_out(model, config)
+    if load and config.weights is not None:
+        load_weights(model, Path(config.weights))
     return model
+
+
+@torch.inference_mode()
+def _try_out(model: nn.Module, config: ModelConfig) -> None:
+    """Run one blank image. Some networks have a fixed feature size deep inside, which shows only now."""
+    try:
+        model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+    except Exception as error:
+        raise UserError(
+            f"{config.name} cannot work on images of {config.image_size} pixels "
+            f"({_reason(error)}): raise --model.image-size or choose another network"
+        ) from error
+    model.train()
 
 
 def _size_options(name: str, image_size: int) -> dict:
@@ -61,38 +76,55 @@ def _size_options(name: str, image_size: int) -> dict:
 
 
 def _no_weights(name: str, error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return (
-        f"no pretrained weights for {name} could be had ({reason}): give a local file with "
+        f"no pretrained weights for {name} could be had ({_reason(error)}): give a local file with "
         "--model.weights PATH, fetch them once where there is a network so that the cache holds them, or "
         "train from scratch with --model.no-pretrained"
     )
+
+
+def _reason(error: Exception) -> str:
+    """First line of the message, or what the error is called where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def adapt_stem(model: nn.Module) -> None:
     """Let a network made for large images see small ones at full resolution, where its first layers allow it.
 
     A strided first convolution gets stride 1 (a 7 x 7 one also shrinks to its central 3 x 3, keeping the
-    weights there), and the max pool after it goes. Networks with stride 1 already, and transformers, are left
-    alone.
+    weights there), and the max pool after it goes. Networks with stride 1 already, patches as their stem, or
+    a feature size fixed by the input size (transformers) are left alone.
     """
-    names = model.pretrained_cfg.get("first_conv")
-    name = names[0] if isinstance(names, list | tuple) else names
-    conv = model.get_submodule(name) if name else None
-    if not isinstance(conv, nn.Conv2d) or max(conv.stride) == 1 or conv.kernel_size[0] not in (3, 5, 7):
+    names = model.pretrained_cfg.get("first_conv") or ()
+    # A stem of parallel branches has several first convolutions, one of them often 1 x 1.
+    convs = [model.get_submodule(name) for name in ([names] if isinstance(names, str) else names)]
+    adaptable = all(
+        isinstance(conv, nn.Conv2d) and max(conv.stride) > 1 and conv.kernel_size[0] in (1, 3, 5, 7)
+        for conv in convs
+    )
+    if not convs or not adaptable or model.pretrained_cfg.get("fixed_input_size"):
         return
-    if conv.kernel_size[0] > 3:
-        margin = (conv.kernel_size[0] - 3) // 2
-        conv.weight = nn.Parameter(conv.weight.detach()[..., margin:-margin, margin:-margin].contiguous())
-        conv.kernel_size = (3, 3)
-        conv.padding = (1, 1)
-    conv.stride = (1, 1)
+    for conv in convs:
+        if conv.kernel_size[0] > 3:
+            conv.weight = nn.Parameter(_central(conv.weight.detach(), 3))
+            conv.kernel_size = (3, 3)
+            conv.padding = (1, 1)
+        conv.stride = (1, 1)
     if isinstance(getattr(model, "maxpool", None), nn.Module):
         model.maxpool = nn.Identity()
 
 
+def _central(kernel: torch.Tensor, side: int) -> torch.Tensor:
+    """The middle of a square kernel (O, I, K, K), K odd and at least `side`."""
+    margin = (kernel.shape[-1] - side) // 2
+    return kernel[..., margin : margin + side, margin : margin + side].contiguous()
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load the tensors of a checkpoint file that fit `model` by name and shape, and say what was skipped.
+
+    The file may be timm's, a bare state dict, or a run's own last.pt or best.pt. A kernel larger than an
+    adapted stem's is cut to its middle, as `adapt_stem` would.
 
     Raises
     ------
@@ -108,14 +140,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"the weights file {path} does not exist; check --model.weights") from None
     except Exception as error:
-        raise UserError(f"{path} is no checkpoint of tensors ({str(error).splitlines()[0]})") from error
-    for key in ("state_dict", "model"):
+        raise UserError(f"{path} is no checkpoint of tensors ({_reason(error)})") from error
+    for key in ("state_dict", "model", "state"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a dictionary of tensors")
-    state = {name.removeprefix("module."): value for name, value in state.items()}
+    state = {
+        str(name).removeprefix("module."): value for name, value in state.items() if torch.is_tensor(value)
+    }
     own = model.state_dict()
+    for name, value in state.items():
+        if value.shape[2:] in ((5, 5), (7, 7)) and name in own and own[name].shape[2:] == (3, 3):
+            state[name] = _central(value, 3)
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise UserError(

@@ -46,8 +46,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
-        """Read to the CPU, refusing anything but tensors and plain values. Raises UserError where that fails.
-        Read to the CPU, refusing anything but tensors and plain values. Raises UserError where that fails."""
+        """Read to the CPU, tensors and plain values only. Raises UserError where that fails."""
         try:
             value = torch.load(path, map_location="cpu", weights_only=True)
             return cls(

@@ -31,8 +31,7 @@ class Block(nn.Sequential):
             nn.GELU(),
         )
         for layer in (self[0], self[4]):
-            # Identity on the channels that have one (the paper's section 3.3): early gradients reach the
-            # stem.
+            # Identity on the channels that have one (paper's section 3.3): early gradients reach the stem.
             nn.init.dirac_(layer.weight.data[: layer.in_channels])
 
 
@@ -74,6 +73,10 @@ class CifarNet(nn.Module):
         self.whiten.weight.copy_(torch.cat([filters, -filters]))
         self.whiten.bias.zero_()
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Which parameters form a layer, for timm's layer-wise learning rates."""
+        return {"stem": r"^whiten", "blocks": r"^blocks\.(\d+)"}
+
     def get_classifier(self) -> nn.Module:
         """The linear head."""
         return self.head
@@ -93,8 +96,7 @@ class CifarNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, 32, 32) -> (N, num_classes)."""
         features = F.dropout(self.forward_features(images).amax((2, 3)), self.drop_rate, self.training)
-        # Unit-variance head weights with small logits train faster at these learning rates than small weights
-        # do.
+        # Unit-variance head weights with small logits train faster at these rates than small weights.
         return self.head(features) / 9
 
 

@@ -1,0 +1,54 @@
+"""What several tests share: every competition in the repository, and its generated sample, prepared once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.contract import Competition
+from pipeline.data.prepare import Prepared, prepare
+from pipeline.data.sources import Source, find_source
+from pipeline.paths import Paths
+from tests.helpers import competition_of
+
+# Two test processes on two cores: a thread pool in each would only make them wait for one another.
+torch.set_num_threads(1)
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+
+
+@dataclass(frozen=True)
+class Prepped:
+    """A competition with its prepared sample."""
+
+    competition: Competition
+    source: Source
+    data: Prepared
+    paths: Paths
+
+
+@pytest.fixture(scope="session")
+def prepared_sample(tmp_path_factory: pytest.TempPathFactory):
+    """Function from a slug to its prepared sample; each is made once for each test process."""
+    root = tmp_path_factory.mktemp("samples")
+    made: dict[str, Prepped] = {}
+
+    def get(slug: str) -> Prepped:
+        if slug not in made:
+            competition = competition_of(slug)
+            paths = Paths(root / "data", root / "runs", root / "submissions")
+            source = find_source(competition, paths, "sample")
+            made[slug] = Prepped(competition, source, prepare(competition, source, paths.data / slug), paths)
+        return made[slug]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, where there is one."""
+    folder = os.environ.get("PODIUM_REAL_DATA")
+    if not folder:
+        pytest.skip("needs real data: set PODIUM_REAL_DATA to its folder")
+    return Path(folder)

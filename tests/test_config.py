@@ -1,0 +1,93 @@
+"""A config is data: it digests, survives JSON, and explains every option on the command line."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import tyro
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import Config
+
+OPTIONS = [
+    (group.name, field)
+    for group in dataclasses.fields(Config)
+    for field in dataclasses.fields(group.default_factory)
+]
+IDS = [f"{group}.{field.name}" for group, field in OPTIONS]
+
+
+def another(field: dataclasses.Field) -> Any:
+    """A value of the field's type that is not its default."""
+    if get_origin(field.type) is Literal:
+        return next(value for value in get_args(field.type) if value != field.default)
+    if isinstance(field.default, bool):
+        return not field.default
+    if isinstance(field.default, int | float):
+        return field.default + 1
+    return {str: "something else", str | None: "file.pt", int | None: 3, float | None: 1.5}[field.type]
+
+
+def changed(group: str, field: dataclasses.Field) -> Config:
+    """The default config with one field changed."""
+    config = Config()
+    return dataclasses.replace(
+        config, **{group: dataclasses.replace(getattr(config, group), **{field.name: another(field)})}
+    )
+
+
+@pytest.fixture(scope="module")
+def help_text() -> str:
+    """What ``--help`` prints, without its frames and line breaks."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
+        tyro.cli(Config, args=["--help"], console_outputs=True)
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", printed.getvalue()).split())
+
+
+@pytest.mark.parametrize("group, field", OPTIONS, ids=IDS)
+def test_every_option_is_on_the_command_line_with_an_explanation(group, field, help_text):
+    option = f"--{group}.{field.name}".replace("_", "-")
+    match = re.search(rf"{re.escape(option)}(?![\w-])(.*?)\((?:default|optional)", help_text)
+    assert match, f"{option} is not in --help"
+    values = r"(, --\S+)?|\{[^}]*\}|INT|FLOAT|STR|None|[|]"
+    assert len(re.sub(values, "", match[1]).split()) >= 2, f"{option} has no help text"
+
+
+@pytest.mark.parametrize("group, field", OPTIONS, ids=IDS)
+def test_the_digest_changes_with_every_field(group, field):
+    assert changed(group, field).digest() != Config().digest()
+
+
+def test_no_two_single_changes_share_a_digest():
+    assert len({changed(group, field).digest() for group, field in OPTIONS}) == len(OPTIONS)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sets(st.sampled_from(range(len(OPTIONS)))))
+def test_any_config_survives_json(chosen):
+    value = Config().to_json()
+    for number in chosen:
+        group, field = OPTIONS[number]
+        value[group][field.name] = another(field)
+    config = Config.from_json(value)
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert Config.from_json(json.loads(str(config))).digest() == config.digest()
+
+
+def test_an_older_checkpoints_config_may_lack_fields_but_not_have_strange_ones():
+    value = Config().to_json()
+    del value["train"]["patience"], value["predict"]
+    assert Config.from_json(value) == Config()
+    with pytest.raises(TypeError, match="learning_rate"):
+        Config.from_json({"train": {"learning_rate": 0.1}})
+
+
+def test_a_config_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().train.lr = 1.0

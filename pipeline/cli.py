@@ -26,8 +26,8 @@ class Options:
     """Options of every stage; all others override single values of the config."""
 
     config: str = "auto"
-    """Entry of the competition's configs.py. auto: sample on sample data, else base with a GPU, fast without.
-    Entry of the competition's configs.py. auto: sample on sample data, else base with a GPU, fast without."""
+    """Entry of the competition's configs.py. auto: sample on sample data, else base with a GPU, fast
+    without."""
     data: Literal["auto", "kaggle", "mirror", "sample"] = "auto"
     """Where raw files come from. auto: the data folder, else Kaggle with credentials, else the generated
     sample."""

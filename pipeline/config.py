@@ -65,8 +65,8 @@ class AugmentConfig:
     mixup: float = 0.0
     """Beta parameter of mixup (arXiv 1710.09412); 0 is off."""
     cutmix: float = 0.0
-    """Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of them.
-    Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of them."""
+    """Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of
+    them."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class TrainConfig:
     """Decay per step of the averaged weights used for prediction, such as 0.999; 0 predicts with the last
     weights."""
     amp: bool = True
-    """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it.
-    Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it."""
+    """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in
+    it."""
     keep: Literal["last", "best"] = "last"
-    """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does not.
-    Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does not."""
+    """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does
+    not."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score."""
     max_minutes: float | None = None

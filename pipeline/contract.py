@@ -53,8 +53,8 @@ class Competition(Protocol):
         """The organiser's sample submission, every column read as text."""
 
     def score(self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
-        """The competition's metric over one row per image; both frames hold the same ids in the same order.
-        The competition's metric over one row per image; both frames hold the same ids in the same order."""
+        """The competition's metric over one row per image; both frames hold the same ids in the same
+        order."""
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """Columns of the submission and what each may hold."""
@@ -63,8 +63,8 @@ class Competition(Protocol):
         """Format test predictions as the organiser wants them."""
 
     def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
-        """Write a small generated dataset in the raw layout under `raw`; return the truth of its test images.
-        Write a small generated dataset in the raw layout under `raw`; return the truth of its test images."""
+        """Write a small generated dataset in the raw layout under `raw`; return the truth of its test
+        images."""
 
 
 def check_image_frame(frame: pd.DataFrame, columns: Sequence[str], source: str) -> pd.DataFrame:

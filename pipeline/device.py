@@ -19,7 +19,7 @@ def pick_device() -> torch.device:
             return torch.device("cuda")
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            say(f"warning: the GPU {torch.cuda.get_device_name()} fails ({reason}); using the CPU")
+            say(f"warning: the GPU fails every operation ({reason}); using the CPU")
     return torch.device("cpu")
 
 

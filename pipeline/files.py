@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and digests of what they hold."""
+"""Writing files so that a reader never sees half of one, keeping processes apart, and digests of content."""
 
 import hashlib
 import json
@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import UserError
+from pipeline.progress import say
 
 
 @contextmanager
@@ -68,3 +73,35 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
     """Hexadecimal hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock on `folder`, which is made if need be; a second process waits. Ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(f"waiting for another run that is filling {folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary folders that killed runs left in `folder`. Safe only while it is `locked`."""
+    for leftover in folder.glob(".*/"):
+        shutil.rmtree(leftover)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise UserError when the disk that holds `folder` has fewer than `needed` bytes free for `what`."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{what} needs {needed / 1e9:,.2f} GB and the disk with {folder} has {free / 1e9:,.2f} GB free: "
+            "free some space and run again"
+        )

@@ -32,7 +32,7 @@ def default_paths() -> Paths:
 
 
 def mounted_input(slug: str, root: Path = KAGGLE_INPUT) -> Path | None:
-    """The folder where a Kaggle kernel mounts the competition `slug`, or None. Both known layouts are tried.
-    The folder where a Kaggle kernel mounts the competition `slug`, or None. Both known layouts are tried."""
+    """The folder where a Kaggle kernel mounts the competition `slug`, or None. Both known layouts are
+    tried."""
     candidates = (root / "competitions" / slug, root / slug)
     return next((folder for folder in candidates if folder.is_dir()), None)

@@ -1,5 +1,5 @@
-"""The experiments of this competition. Expected scores and times are measured; the README has the commands.
-The experiments of this competition. Expected scores and times are measured; the README has the commands."""
+"""The experiments of this competition. Expected scores and times are measured; the README has the
+commands."""
 
 from dataclasses import replace
 

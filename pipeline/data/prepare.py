@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from pipeline.contract import Competition, check_image_frame
 from pipeline.data.images import content_hash, read_rgb
 from pipeline.data.raw import RawFiles, open_raw
 from pipeline.data.sources import Source
-from pipeline.files import atomic_folder, digest, file_hash, write_json
+from pipeline.files import atomic_folder, digest, file_hash, locked, remove_leftovers, write_json
 from pipeline.progress import progress, say
 
 FORMAT = 1
@@ -69,8 +68,8 @@ def prepare(competition: Competition, source: Source, data_folder: Path) -> Prep
     fingerprint = _fingerprint(competition, raw)
     # One folder for each place raw files come from, so that changing RAW= back and forth rebuilds nothing.
     folder = data_folder / "prepared" / digest([source.kind, str(source.raw.resolve())])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locked(folder.parent):
+        remove_leftovers(folder.parent)
         meta = _read_meta(folder)
         if meta.get("fingerprint") != fingerprint:
             with atomic_folder(folder) as temporary:
@@ -120,8 +119,8 @@ def _build(competition: Competition, raw: RawFiles, folder: Path, fingerprint: s
 
 
 def _scan(frame: pd.DataFrame, packed: Path, advance) -> pd.DataFrame:
-    """Decode every image once: width, height and content hash for the manifest, pixels appended to `packed`.
-    Decode every image once: width, height and content hash for the manifest, pixels appended to `packed`."""
+    """Decode every image once: width, height and content hash for the manifest, pixels appended to
+    `packed`."""
     records: list[tuple[int, int, str]] = []
     with packed.open("wb") as file:
         shape = None

@@ -1,11 +1,8 @@
-"""Raw files as the competition's organiser published them: found by name, never written, unpacked elsewhere."""
+"""Raw files as the organiser published them: found by name, never written, extracted elsewhere."""
 
-import fcntl
 import os
-import shutil
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,8 +11,7 @@ import pandas as pd
 
 from pipeline.data.archives import archive_stem, extract
 from pipeline.errors import UserError, name_some
-from pipeline.files import digest
-from pipeline.progress import say
+from pipeline.files import digest, locked, remove_leftovers
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -37,9 +33,9 @@ class RawFiles:
     def find(self, *names: str) -> Path:
         """The first file or non-empty folder that has one of these names.
 
-        A name is relative, such as ``train`` or ``annotations/train.json``. It is looked for in each root in turn,
-        and in the one folder that wraps the root's content, if there is one. ``train`` is also the whole extraction
-        of a ``train.zip`` whose members are not in a folder ``train``.
+        A name is relative, such as ``train`` or ``annotations/train.json``. It is looked for in each root in
+        turn, and in the one folder that wraps the root's content, if there is one. ``train`` is also all of
+        what a ``train.zip`` held if its members are not in a folder ``train``.
 
         Raises
         ------
@@ -55,8 +51,8 @@ class RawFiles:
                 if first == _extracted_stem(root) and _holds_something(root / rest):
                     return root / rest
         raise UserError(
-            f"found no {' or '.join(names)} in {self.roots[0]}, nor in a folder or archive directly in it: check that "
-            "the raw files are complete, or name another folder with RAW=<folder>"
+            f"found no {' or '.join(names)} in {self.roots[0]}, nor in a folder or archive directly in it: "
+            "check that the raw files are complete, or name another folder with RAW=<folder>"
         )
 
     def images(self, folder_name: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> pd.DataFrame:
@@ -73,16 +69,15 @@ class RawFiles:
         folder = self.find(folder_name)
         if not folder.is_dir():
             raise UserError(f"{folder} is a file, and a folder of images is expected: move it away")
-        names = [
-            name for name in os.listdir(folder) if name.lower().endswith(tuple(suffixes)) and name[0] != "."
-        ]
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if is_visible(entry.name)]
+        names = [name for name in names if name.lower().endswith(tuple(suffixes))]
         if not names:
             raise UserError(
                 f"{folder} has no images ({', '.join(suffixes)}): check that the raw files are complete"
             )
-        frame = pd.DataFrame(
-            {"image_id": [os.path.splitext(name)[0] for name in names], "path": names}, dtype="str"
-        )
+        stems = [name.rpartition(".")[0] for name in names]
+        frame = pd.DataFrame({"image_id": stems, "path": names}, dtype="str")
         twice = frame[frame["image_id"].duplicated(keep=False)].sort_values(["image_id", "path"])
         if len(twice):
             raise UserError(
@@ -121,8 +116,8 @@ class RawFiles:
 def open_raw(raw: Path, extracted: Path) -> RawFiles:
     """Make the raw files in `raw` readable: its archives, and archives in these, are extracted where needed.
 
-    `raw` is only read. Each archive goes into a folder of its own in `extracted`, once; an archive beside a folder
-    of the same name counts as extracted. Two runs at once extract one after the other.
+    `raw` is only read. Each archive goes into a folder of its own in `extracted`, once; an archive beside a
+    folder of the same name counts as extracted. Two runs at once extract one after the other.
 
     Raises
     ------
@@ -140,29 +135,6 @@ def open_raw(raw: Path, extracted: Path) -> RawFiles:
     return RawFiles(tuple(roots))
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on `folder`, which is made if need be; a second process waits. Ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # On the folder itself, so that no lock file stays behind.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for another run that is filling {folder}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def remove_leftovers(folder: Path, pattern: str) -> None:
-    """Remove the temporary folders of a killed run. Safe only while `folder` is `locked`."""
-    for leftover in folder.glob(pattern):
-        shutil.rmtree(leftover)
-
-
 def is_visible(name: str) -> bool:
     """Whether a file is content: not hidden, and not what macOS adds to archives."""
     return not name.startswith((".", "__MACOSX"))
@@ -174,7 +146,7 @@ def _extraction(archive: Path, stem: str, extracted: Path) -> Path:
     target = extracted / f"{stem}-{digest([archive.name, state.st_size, state.st_mtime_ns])}"
     if not target.exists():
         with locked(extracted):
-            remove_leftovers(extracted, ".*")
+            remove_leftovers(extracted)
             if not target.exists():
                 extract(archive, target)
     return target
@@ -213,7 +185,7 @@ def _holds_something(path: Path) -> bool:
 def _parse_csv(path: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
-            # Without index_col=False a surplus value in every row shifts all columns by one; with it, it warns.
+            # Without index_col=False, a surplus value in every row shifts all columns by one in silence.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
     except pd.errors.EmptyDataError as error:

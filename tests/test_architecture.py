@@ -1,0 +1,117 @@
+"""Rules about the code itself: which way imports point, and that everything public is explained."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+FILES = sorted(
+    path.relative_to(REPOSITORY)
+    for package in ("competitions", "pipeline", "ops")
+    for path in (REPOSITORY / package).rglob("*.py")
+)
+SLUGS = sorted(path.parent.name for path in (REPOSITORY / "competitions").glob("*/__main__.py"))
+
+MAY_IMPORT = {
+    "competitions": {"competitions", "pipeline", "ops"},
+    "pipeline": {"pipeline", "ops"},
+    "ops": {"ops", "torch", *sys.stdlib_module_names},
+}
+PROJECT = {"competitions", "pipeline", "ops", "tests", "notebooks", "benchmarks"}
+
+
+def parsed(file: Path) -> ast.Module:
+    return ast.parse((REPOSITORY / file).read_text())
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Absolute dotted names of all modules that `file` imports, at its top or inside functions."""
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = file.parent.parts[: len(file.parent.parts) - node.level + 1] if node.level else ()
+            yield ".".join([*package, *([node.module] if node.module else [])])
+
+
+def of(package: str) -> list[Path]:
+    return [file for file in FILES if file.parts[0] == package]
+
+
+def test_the_rules_have_something_to_look_at():
+    assert "cifar10" in SLUGS
+    assert len(of("pipeline")) > 20 and "pipeline.errors" in set(imports(Path("pipeline/folds.py")))
+
+
+@pytest.mark.parametrize("package", ["competitions", "pipeline"])
+def test_imports_point_from_competitions_to_pipeline_to_ops(package):
+    backward = [
+        f"{file} imports {name}"
+        for file in of(package)
+        for name in imports(file)
+        if (top := name.split(".")[0]) in PROJECT and top not in MAY_IMPORT[package]
+    ]
+    assert backward == []
+
+
+def test_ops_needs_torch_and_the_standard_library_alone():
+    surplus = [
+        f"{file} imports {name}"
+        for file in of("ops")
+        for name in imports(file)
+        if name.split(".")[0] not in MAY_IMPORT["ops"]
+    ]
+    assert surplus == []
+
+
+def test_no_competition_imports_another():
+    crossing = [
+        f"{file} imports {name}"
+        for file in of("competitions")
+        for name in imports(file)
+        if name.startswith("competitions.") and name.split(".")[1] != file.parts[1]
+    ]
+    assert crossing == []
+
+
+def test_pipeline_names_no_competition():
+    """Neither in its names nor in its texts; documentation may give examples."""
+    slug = re.compile(rf"\b({'|'.join(SLUGS)})\b")
+    found = []
+    for file in of("pipeline"):
+        tree = parsed(file)
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            texts = [getattr(node, name, None) for name in ("id", "attr", "arg", "name", "module")]
+            if isinstance(node, ast.Constant) and id(node) not in documentation:
+                texts.append(node.value)
+            found += [
+                f"{file}:{node.lineno} {text!r}"
+                for text in texts
+                if isinstance(text, str) and slug.search(text)
+            ]
+    assert found == []
+
+
+def undocumented(file: Path) -> Iterator[str]:
+    tree = parsed(file)
+    if not ast.get_docstring(tree) and file.name != "__main__.py":
+        yield str(file)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    scopes = [("", tree)]
+    while scopes:
+        prefix, scope = scopes.pop()
+        for node in scope.body:
+            if isinstance(node, kinds) and not node.name.startswith("_"):
+                if not ast.get_docstring(node):
+                    yield f"{file}:{node.lineno} {prefix}{node.name}"
+                if isinstance(node, ast.ClassDef):
+                    scopes.append((f"{node.name}.", node))
+
+
+def test_everything_public_has_a_docstring():
+    assert [name for file in FILES for name in undocumented(file)] == []

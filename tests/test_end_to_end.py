@@ -1,0 +1,205 @@
+"""The command a user types, in a folder of its own: to a validated submission, and what goes wrong."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from competitions.cifar10 import sample
+from competitions.cifar10.competition import CLASSES
+from tests.helpers import REPOSITORY
+
+QUICK = ("--folds.use", "1", "--train.epochs", "2", "--predict.shift", "0")
+
+
+def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
+    """``python -m competitions.cifar10`` with `folder` as the working directory, and no Kaggle account."""
+    return subprocess.run(
+        _command(*arguments), cwd=folder, env=_environment(folder), capture_output=True, text=True, **options
+    )
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "competitions.cifar10", *arguments]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE")}
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return kept | {"PYTHONPATH": str(REPOSITORY), "HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sample in Kaggle's raw layout: 300 training and 60 test images."""
+    raw = tmp_path_factory.mktemp("small") / "raw"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "TRAIN", 300)
+        patch.setattr(sample, "TEST", 60)
+        sample.write_sample(raw, CLASSES, seed=3)
+    return raw
+
+
+@pytest.fixture(scope="module")
+def finished(small_raw, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """One whole run on the small raw files."""
+    folder = tmp_path_factory.mktemp("finished")
+    out = str(folder / "out" / "s.csv")
+    result = run(folder, "submit", "--raw", str(small_raw), "--config", "sample", "--out", out, *QUICK)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def _csv(folder: Path) -> Path:
+    (path,) = (folder / "submissions" / "cifar10").glob("sample-*.csv")
+    return path
+
+
+def test_the_last_line_on_stdout_names_the_submission(finished):
+    folder, result = finished
+    assert result.stdout.splitlines()[-1] == f"submission: {_csv(folder).relative_to(folder)}"
+
+
+def test_the_submission_lists_the_sample_files_ids_in_order(finished, small_raw):
+    rows = pd.read_csv(_csv(finished[0]), dtype=str)
+    wanted = pd.read_csv(small_raw / "sampleSubmission.csv", dtype=str)
+    assert list(rows.columns) == ["id", "label"]
+    assert list(rows["id"]) == list(wanted["id"])
+    assert set(rows["label"]) <= set(CLASSES)
+
+
+def test_out_gets_the_same_bytes(finished):
+    folder = finished[0]
+    assert (folder / "out" / "s.csv").read_bytes() == _csv(folder).read_bytes()
+
+
+def test_the_sidecar_and_the_ledger_say_what_was_run(finished):
+    folder = finished[0]
+    about = json.loads(_csv(folder).with_suffix(".json").read_text())
+    assert about["config"]["train"]["epochs"] == 2
+    assert 0 <= about["cv_accuracy_score"] <= 1
+    assert about["versions"]["torch"]
+    ledger = pd.read_csv(folder / "submissions" / "cifar10" / "ledger.csv")
+    assert list(ledger["run"]) == [_csv(folder).stem]
+    assert list(ledger["sha256"]) == [about["sha256"]]
+
+
+def test_the_run_folder_holds_a_report_with_its_pictures(finished):
+    (page,) = (finished[0] / "runs" / "cifar10").glob("*/report.html")
+    for name in ("curves.png", "confusion.png", "mistakes.png"):
+        assert f'src="{name}"' in page.read_text()
+        with Image.open(page.parent / name) as picture:
+            assert picture.width > 300
+
+
+def test_the_same_command_again_skips_all_work(finished, small_raw):
+    folder = finished[0]
+    before = _csv(folder).read_bytes()
+    again = run(folder, "submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
+    assert again.returncode == 0
+    assert "epoch" not in again.stderr
+    assert _csv(folder).read_bytes() == before
+    assert len(pd.read_csv(folder / "submissions" / "cifar10" / "ledger.csv")) == 1
+
+
+def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(finished, small_raw, tmp_path):
+    """SIGKILL after the first epoch was saved, again during the second start, then to the end."""
+    arguments = ("submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        first = subprocess.Popen(
+            _command(*arguments), cwd=tmp_path, env=_environment(tmp_path), stderr=stderr
+        )
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("runs/cifar10/*/fold0/last.pt")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "resumed after epoch 1" in result.stderr
+    assert _csv(tmp_path).read_bytes() == _csv(finished[0]).read_bytes()
+
+
+def test_two_processes_do_not_work_on_one_run(finished, small_raw):
+    from filelock import FileLock
+
+    (folder,) = (finished[0] / "runs" / "cifar10").iterdir()
+    with FileLock(folder / ".lock"):
+        result = run(finished[0], "submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
+    assert result.returncode == 2
+    assert "another process is working on" in result.stderr
+
+
+@pytest.fixture
+def broken_raw(small_raw, tmp_path):
+    """A copy of the raw files that a test may break."""
+    return Path(shutil.copytree(small_raw, tmp_path / "raw"))
+
+
+def _fails(folder: Path, raw: Path, *parts: str) -> None:
+    """The run ends with status 2 and one line that has all of `parts`, and leaves no submission."""
+    result = run(folder, "submit", "--raw", str(raw), "--config", "sample", *QUICK)
+    assert result.returncode == 2, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert [part for part in parts if part not in line] == []
+    assert "Traceback" not in result.stderr
+    assert not (folder / "submissions").exists()
+
+
+def test_an_empty_labels_file_is_named(broken_raw, tmp_path):
+    (broken_raw / "trainLabels.csv").write_text("")
+    _fails(tmp_path, broken_raw, "trainLabels.csv")
+
+
+def test_a_duplicate_id_is_named(broken_raw, tmp_path):
+    with (broken_raw / "trainLabels.csv").open("a") as labels:
+        labels.write("17,cat\n")
+    _fails(tmp_path, broken_raw, "trainLabels.csv", "17")
+
+
+def test_an_unknown_label_is_named(broken_raw, tmp_path):
+    path = broken_raw / "trainLabels.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1].split(",")[0] + ",unicorn", *lines[2:]]))
+    _fails(tmp_path, broken_raw, "trainLabels.csv", "'unicorn'", "id 1")
+
+
+def test_a_truncated_image_is_named(broken_raw, tmp_path):
+    path = broken_raw / "train" / "23.png"
+    path.write_bytes(path.read_bytes()[:200])
+    _fails(tmp_path, broken_raw, "image 23", "23.png")
+
+
+def test_a_sample_file_with_other_ids_is_refused_before_training(broken_raw, tmp_path):
+    path = broken_raw / "sampleSubmission.csv"
+    path.write_text("id,label\nx1,cat\nx2,cat\n")
+    _fails(tmp_path, broken_raw, "sample submission", "x1")
+
+
+def test_an_archive_that_escapes_is_refused(broken_raw, tmp_path):
+    import zipfile
+
+    shutil.rmtree(broken_raw / "test")
+    with zipfile.ZipFile(broken_raw / "test.zip", "w") as archive:
+        archive.writestr("../escaped.png", b"")
+    _fails(tmp_path, broken_raw, "test.zip", "../escaped.png")
+    assert not list(tmp_path.rglob("escaped.png"))
+
+
+def test_labels_without_files_are_counted_and_named_but_do_no_harm(broken_raw, tmp_path):
+    (broken_raw / "train" / "5.png").unlink()
+    (broken_raw / "train" / "9.png").rename(broken_raw / "train" / "900.png")
+    result = run(tmp_path, "data", "--raw", str(broken_raw))
+    assert result.returncode == 0
+    assert "2 labels without files, left out: 5, 9" in result.stderr
+    assert "1 files without labels, left out: 900" in result.stderr

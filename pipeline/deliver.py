@@ -71,6 +71,7 @@ def deliver(
     sha = git_sha(Path(__file__).parent)
     about = {
         "run": run.name,
+        "digest": run.name.rsplit("-", 1)[1],
         "data": source.kind,
         "git_sha": sha,
         "sha256": file_hash(path),

@@ -3,8 +3,9 @@ stderr."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -25,9 +26,15 @@ def banner(text: str) -> None:
     say(f"{rule}\n  {text}\n{rule}")
 
 
+class Advance(Protocol):
+    """Called as work is done: by how much, and what else to show beside it from now on."""
+
+    def __call__(self, count: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield ``advance(n)``, to be called as work is done; shows the amount, its rate and the time left."""
+def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
+    """Yield ``advance(n, note)``; shows the amount done, its rate, the time left and the last note."""
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
@@ -35,10 +42,15 @@ def progress(description: str, total: int, unit: str) -> Iterator[Callable[[int]
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
             _Rate(unit),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(description, total=total)
-            yield lambda count: bar.update(task, advance=count)
+            task = bar.add_task(description, total=total, note="")
+
+            def advance(count: int, note: str = "") -> None:
+                bar.update(task, advance=count, **({"note": note} if note else {}))
+
+            yield advance
     else:
         yield _plain(description, total, unit)
 
@@ -54,18 +66,20 @@ class _Rate(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f} {self.unit}/s")
 
 
-def _plain(description: str, total: int, unit: str) -> Callable[[int], None]:
+def _plain(description: str, total: int, unit: str) -> Advance:
     started = said = time.monotonic()
-    done = 0
+    done, last_note = 0, ""
 
-    def advance(count: int) -> None:
-        nonlocal done, said
+    def advance(count: int, note: str = "") -> None:
+        nonlocal done, said, last_note
         done += count
+        last_note = note or last_note
         now = time.monotonic()
         if now - said >= PLAIN_INTERVAL:
             said = now
             rate = done / (now - started)
             left = (total - done) / rate if rate else float("inf")
-            say(f"{description}: {done:,}/{total:,} {unit}, {rate:,.0f} {unit}/s, {left:,.0f} s left")
+            said_so_far = f"{done:,}/{total:,} {unit}, {rate:,.0f} {unit}/s, {left:,.0f} s left"
+            say(f"{description}: {said_so_far}{', ' if last_note else ''}{last_note}")
 
     return advance

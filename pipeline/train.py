@@ -121,7 +121,8 @@ def _train_epoch(
             if (number + 1) % config.accumulate == 0 or number + 1 == count:
                 session.step(config)
             losses.append(loss.detach())
-            advance(len(images))
+            # Reading a loss waits for the GPU, so only now and then.
+            advance(len(images), f"loss {losses[-1].item():.3f}  lr {lr:.2g}" if number % 20 == 0 else "")
     mean = torch.stack(losses).mean().item()
     if not math.isfinite(mean):
         raise UserError(

@@ -90,3 +90,14 @@ def test_say_and_banner_leave_stdout_alone(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["one line", "=" * 16, "  a sample run", "=" * 16]
+
+
+def test_the_last_note_stays_beside_the_amount(monkeypatch, capsys):
+    monkeypatch.setattr(module, "PLAIN_INTERVAL", 0.0)
+    with progress("epoch", total=3, unit="images") as advance:
+        advance(1, "loss 0.5")
+        advance(1)
+    assert [line.endswith("s left, loss 0.5") for line in capsys.readouterr().err.splitlines()] == [
+        True,
+        True,
+    ]

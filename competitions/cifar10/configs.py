@@ -18,7 +18,7 @@ FAST = Config(
     model=ModelConfig("podium_cifarnet"),
     augment=AugmentConfig(crop="pad", pad=2),
     train=TrainConfig(
-        epochs=8,
+        epochs=6,
         batch_size=512,
         lr=1.0,
         momentum=0.85,
@@ -27,6 +27,7 @@ FAST = Config(
         warmup=0.25,
         label_smoothing=0.1,
         ema=0.98,
+        max_minutes=11,
     ),
     predict=PredictConfig(flip=True, shift=1),
 )

@@ -1,8 +1,8 @@
 """A generated stand-in for CIFAR-10: ten drawn shapes under the ten real names, in Kaggle's own raw layout.
 
-It lets every stage run for real without an account or a network. Each class is one shape; position, size, angle
-and colours are random, and a smaller second shape and noise get in the way, so that a network has to learn shape
-and makes some mistakes to look at.
+It lets every stage run for real without an account or a network. Each class is one shape; position, size,
+angle and colours are random, and a smaller second shape and noise get in the way, so that a network has to
+learn shape and makes some mistakes to look at.
 """
 
 from collections.abc import Sequence

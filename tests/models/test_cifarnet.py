@@ -74,6 +74,7 @@ class TestWhitening:
         model(smooth_images(8)).square().mean().backward()
         optimizer.step()
         assert model.whiten.weight.grad is None and model.whiten.bias.grad is None
+        assert not any(parameter.requires_grad for parameter in model.whiten.parameters())
         assert all(
             p.grad is not None for name, p in model.named_parameters() if not name.startswith("whiten")
         )

@@ -1,0 +1,98 @@
+"""Stages beyond the plain run: ensembles, the preview picture, and the exported folders."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from competitions.cifar10 import sample
+from competitions.cifar10.competition import CLASSES, Competition
+from pipeline.cli import main
+from pipeline.config import (
+    AugmentConfig,
+    Config,
+    Ensemble,
+    FoldConfig,
+    ModelConfig,
+    PredictConfig,
+    TrainConfig,
+)
+from tests.helpers import TINY
+
+ONE = Config(
+    folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
+    model=ModelConfig(TINY),
+    augment=AugmentConfig(cutmix=1.0),
+    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    predict=PredictConfig(flip=False),
+)
+OTHER = replace(ONE, train=replace(ONE.train, seed=7))
+CONFIGS = {"one": ONE, "both": Ensemble((ONE, OTHER))}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with 200 training and 40 test images in ``raw``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sample, "TRAIN", 200)
+    monkeypatch.setattr(sample, "TEST", 40)
+    sample.write_sample(tmp_path / "raw", CLASSES, seed=5)
+    return tmp_path
+
+
+def _stage(capfd, stage: str, *arguments: str) -> str:
+    main(Competition(), CONFIGS, [stage, "--raw", "raw", *arguments])
+    return capfd.readouterr().out.splitlines()[-1]
+
+
+def test_an_ensemble_averages_its_members_by_image_id(folder, capfd):
+    line = _stage(capfd, "submit", "--config", "both")
+    runs = {path.name.split("-")[0]: path for path in (folder / "runs" / "cifar10").iterdir()}
+    assert set(runs) == {"both", "both1", "both2"}
+    frames = [pd.read_parquet(runs[name] / "test.parquet") for name in ("both", "both1", "both2")]
+    joined, first, second = (frame.set_index("image_id").sort_index() for frame in frames)
+    assert np.allclose(joined, (first + second) / 2, atol=1e-6)
+    about = json.loads((folder / line.removeprefix("submission: ")).with_suffix(".json").read_text())
+    assert len(about["folds"]) == 2
+
+
+def test_overrides_reach_every_member(folder, capfd):
+    _stage(capfd, "submit", "--config", "both", "--train.epochs", "2")
+    members = [path for path in (folder / "runs" / "cifar10").iterdir() if path.name[4].isdigit()]
+    configs = [json.loads((path / "config.json").read_text())["config"] for path in members]
+    assert [config["train"]["epochs"] for config in configs] == [2, 2]
+    assert sorted(config["train"]["seed"] for config in configs) == [0, 7]
+
+
+def test_preview_draws_the_augmented_images(folder, capfd):
+    _stage(capfd, "preview", "--config", "one", "--out", "grid.png")
+    with Image.open(folder / "grid.png") as picture:
+        assert picture.width > 800
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 100
+
+
+def test_export_links_every_image_once_for_each_use(folder, capfd):
+    _stage(capfd, "export", "--config", "one", "--out", "tree")
+    assert len(list((folder / "tree" / "train_valid").glob("*/*.png"))) == 200
+    assert len(list((folder / "tree" / "valid").glob("*/*.png"))) == 40
+    assert len(list((folder / "tree" / "test" / "unknown").iterdir())) == 40
+
+
+def test_folds_are_shared_by_runs_and_saved_with_each(folder, capfd):
+    _stage(capfd, "train", "--config", "both")
+    saved = [pd.read_parquet(path) for path in (folder / "runs" / "cifar10").glob("*/folds.parquet")]
+    assert len(saved) == 2
+    pd.testing.assert_frame_equal(*saved)
+    assert len(list((folder / "data" / "cifar10" / "folds").iterdir())) == 1
+
+
+def test_out_that_cannot_be_written_names_the_submission(folder, capfd):
+    (folder / "file").write_text("")
+    with pytest.raises(SystemExit) as stop:
+        main(Competition(), CONFIGS, ["submit", "--raw", "raw", "--config", "one", "--out", "file/s.csv"])
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2
+    assert "file/s.csv cannot be written" in error and "submissions/cifar10/one-" in error

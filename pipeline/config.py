@@ -17,7 +17,7 @@ class FoldConfig:
 
     scheme: Literal["stratified", "group", "stratified_group", "holdout"] = "stratified"
     """stratified: equal class shares; group: a group never straddles folds; holdout: one fold of
-    `valid_ratio`."""
+    `valid_ratio` that ignores groups (to hold out whole groups, take scheme=group and use=1)."""
     count: int = 5
     """Number of folds (ignored by holdout, which has one)."""
     valid_ratio: float = 0.1

@@ -61,7 +61,7 @@ class Experiment:
             strata = self.competition.task.strata(self.data.train)
             save_frame(assign_folds(self.data.train, strata, split), path)
         folds = pd.read_parquet(path)
-        audit_folds(self.data.train, folds)
+        audit_folds(self.data.train, folds, grouped=split.scheme in ("group", "stratified_group"))
         return self.data.train[["image_id"]].merge(folds, on="image_id", validate="one_to_one")
 
     @property

@@ -87,10 +87,10 @@ def train_fold(job: FoldJob) -> Checkpoint:
         seconds = time.monotonic() - started
         rate = len(batches) * batches.batch_size / (trained - started)
         session.history.append(Epoch(epoch + 1, loss, lr, score, rate, seconds))
-        left = (config.epochs - epoch - 1) * seconds
+        left = round((config.epochs - epoch - 1) * seconds)
         say(
             f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
-            f"{metric} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60:.0f}:{left % 60:02.0f}"
+            f"{metric} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
         )
         if session.best_epoch(metric) == epoch + 1:
             Checkpoint(session.weights(), job.config, job.classes, preprocess, {}).save(best)
@@ -117,7 +117,9 @@ def _train_epoch(
             with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
                 outputs = session.model(images)
             loss = loss_function(outputs.float(), targets)
-            session.scaler.scale(loss / config.accumulate).backward()
+            # The last group of an epoch may hold fewer batches than the others.
+            group = min(config.accumulate, count - number // config.accumulate * config.accumulate)
+            session.scaler.scale(loss / group).backward()
             if (number + 1) % config.accumulate == 0 or number + 1 == count:
                 session.step(config)
             losses.append(loss.detach())

@@ -1,6 +1,10 @@
 """What several tests share: every competition in the repository, and its generated sample, prepared once."""
 
 import os
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when imported: no test may reach a hub
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +19,6 @@ from tests.helpers import competition_of
 
 # Two test processes on two cores: a thread pool in each would only make them wait for one another.
 torch.set_num_threads(1)
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
 
 @dataclass(frozen=True)

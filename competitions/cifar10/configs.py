@@ -1,5 +1,4 @@
-"""The experiments of this competition. Expected scores and times are measured; the README has the
-commands."""
+"""The experiments of this competition. What was measured is in the README beside this."""
 
 from dataclasses import replace
 

@@ -13,7 +13,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(OUT),--out '$(OUT)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup submit data folds preview train predict export test test-slow lint format clean
+.PHONY: help setup ops submit data folds preview train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [ARGS="--train.epochs 3"]'
@@ -26,7 +26,11 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m ops.build
 	@touch $@
+
+ops: $(READY) ## compile the operators (part of setup; again where sources changed)
+	$(BIN)/python -m ops.build
 
 submit: $(READY) ## everything: data, folds, training, prediction, and a validated submission file
 	@$(STAGE)
@@ -49,10 +53,10 @@ predict: $(READY) ## out-of-fold and test predictions
 export: $(READY) ## write class folders of hard links for other tools
 	@$(STAGE)
 
-test: $(READY) ## run the test suite; says what it skipped and why
+test: ops ## run the test suite; says what it skipped and why
 	$(BIN)/python -m pytest -n 2
 
-test-slow: $(READY) ## run the tests that take minutes
+test-slow: ops ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY) ## check style

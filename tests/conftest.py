@@ -21,6 +21,14 @@ from tests.helpers import competition_of
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("needs_cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
 @dataclass(frozen=True)
 class Prepped:
     """A competition with its prepared sample."""

@@ -13,7 +13,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(OUT),--out '$(OUT)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ops submit data folds preview train predict export test test-slow lint format clean
+.PHONY: help setup ops bench-ops test-sanitized submit data folds preview train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [ARGS="--train.epochs 3"]'
@@ -31,6 +31,16 @@ $(READY): pyproject.toml
 
 ops: $(READY) ## compile the operators (part of setup; again where sources changed)
 	$(BIN)/python -m ops.build
+
+bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' in one run
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peers ensemble-boxes
+	$(BIN)/python -m benchmarks.bench_ops
+
+test-sanitized: $(READY) ## run the operators' tests on a build with AddressSanitizer and UBSan
+	$(BIN)/python -m ops.build --sanitize
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PODIUM_LIBRARY_DIR=ops/_build/sanitized \
+	$(BIN)/python -m pytest tests/ops
 
 submit: $(READY) ## everything: data, folds, training, prediction, and a validated submission file
 	@$(STAGE)

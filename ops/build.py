@@ -208,7 +208,7 @@ def main() -> None:
         )
         return
     if options.sanitize:
-        library = OUTPUT / "podium_cpu_sanitized.so"
+        library = OUTPUT / "sanitized" / "podium_cpu.so"
         linker = [compiler, "-fsanitize=address,undefined"]
         build(cpu_units(compiler, sanitize=True), library, linker, options.force)
         print(library)

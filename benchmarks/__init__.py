@@ -1,0 +1,1 @@
+"""Programs that print ratios against a named peer, measured in one run."""

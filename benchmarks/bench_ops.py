@@ -1,0 +1,166 @@
+"""Our operators against torchvision's (ensemble-boxes' for box fusion), on the CPU: ``make bench-ops``.
+
+Prints a Markdown table and exits with status 1 where a ratio misses its target by more than a fifth. Ours run
+with ``validate=False``, because torchvision checks no values either.
+"""
+
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torchvision
+from torchvision.ops import boxes as tv_boxes
+
+from benchmarks.compare import Case, measure
+from ops import boxes, nms, roi, rotated, wbf
+
+PEERS = Path(__file__).parents[1] / "build" / "peers"
+"""Where ``make bench-ops`` puts ensemble-boxes."""
+
+
+def random_boxes(count: int, clustered: bool, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """xyxy boxes (N, 4) and distinct scores (N,): spread over an image, or crowded around N/50 objects."""
+    generator = torch.Generator().manual_seed(seed)
+    if clustered:
+        objects = torch.rand(max(1, count // 50), 2, generator=generator) * 1000
+        centers = objects[torch.randint(0, len(objects), (count,), generator=generator)]
+        centers = centers + torch.randn(count, 2, generator=generator) * 4
+        size = 40 + torch.randn(count, 2, generator=generator) * 4
+    else:
+        centers = torch.rand(count, 2, generator=generator) * 1000
+        size = 5 + torch.rand(count, 2, generator=generator) * 40
+    size = size.clamp(min=1)
+    scores = torch.randperm(count, generator=generator).float() / count
+    return torch.cat([centers - size / 2, centers + size / 2], dim=1), scores
+
+
+def nms_cases() -> Iterator[Case]:
+    """nms and batched_nms."""
+    for clustered, targets in ((False, (20, 40, 100)), (True, (8, 20, 40))):
+        kind = "clustered" if clustered else "uniform"
+        for count, target in zip((1_000, 10_000, 100_000), targets, strict=True):
+            box, score = random_boxes(count, clustered)
+            yield Case(
+                f"nms {kind} {count:,}, t 0.5",
+                lambda box=box, score=score: nms.nms(box, score, 0.5, validate=False),
+                lambda box=box, score=score: torchvision.ops.nms(box, score, 0.5),
+                target,
+                repeats=3 if count == 100_000 else 9,
+            )
+    for count, target in ((1_000, 20), (10_000, 30), (100_000, 30)):
+        box, score = random_boxes(count, clustered=False)
+        label = torch.randint(0, 80, (count,), generator=torch.Generator().manual_seed(1))
+        yield Case(
+            f"batched_nms 80 classes {count:,}",
+            lambda box=box, score=score, label=label: nms.batched_nms(box, score, label, 0.5, validate=False),
+            lambda box=box, score=score, label=label: torchvision.ops.batched_nms(box, score, label, 0.5),
+            target,
+        )
+
+
+def roi_cases() -> Iterator[Case]:
+    """roi_align forward and backward, roi_pool."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 256, 100, 152, generator=generator)
+    rois = _rois(512, features, 0.25, generator)
+    for name, ratio in (("sampling ratio 2", 2), ("adaptive", -1)):
+        yield Case(
+            f"roi_align forward (2,256,100,152), 512 rois, 7x7, {name}",
+            lambda ratio=ratio: roi.roi_align(features, rois, 7, 0.25, ratio, validate=False),
+            lambda ratio=ratio: torchvision.ops.roi_align(features, rois, 7, 0.25, ratio),
+            15,
+        )
+    leaf = features.clone().requires_grad_()
+    mine = roi.roi_align(leaf, rois, 7, 0.25, 2, validate=False)
+    theirs = torchvision.ops.roi_align(leaf, rois, 7, 0.25, 2)
+    gradient = torch.randn(mine.shape, generator=generator)
+    yield Case(
+        "roi_align backward",
+        lambda: torch.autograd.grad(mine, leaf, gradient, retain_graph=True),
+        lambda: torch.autograd.grad(theirs, leaf, gradient, retain_graph=True),
+        15,
+    )
+    pooled = torch.randn(1, 256, 50, 68, generator=generator)
+    pooled_rois = _rois(512, pooled, 0.0625, generator)
+    yield Case(
+        "roi_pool (1,256,50,68), 512 rois, 7x7",
+        lambda: roi.roi_pool(pooled, pooled_rois, 7, 0.0625, validate=False),
+        lambda: torchvision.ops.roi_pool(pooled, pooled_rois, 7, 0.0625),
+        10,
+    )
+
+
+def _rois(count: int, features: torch.Tensor, scale: float, generator: torch.Generator) -> torch.Tensor:
+    batch, _, height, width = features.shape
+    limits = torch.tensor([width, height]) / scale
+    start = torch.rand(count, 2, generator=generator) * limits * 0.8
+    size = 16 + torch.rand(count, 2, generator=generator) * limits * 0.3
+    index = torch.randint(0, batch, (count, 1), generator=generator).float()
+    return torch.cat([index, start, torch.minimum(start + size, limits)], dim=1)
+
+
+def box_cases() -> Iterator[Case]:
+    """box_iou, rotated IoU and box fusion."""
+    box, _ = random_boxes(2_000, clustered=False)
+    yield Case(
+        "box_iou 2000 x 2000",
+        lambda: boxes.box_iou(box, box, validate=False),
+        lambda: torchvision.ops.box_iou(box, box),
+        8,
+    )
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.rand(500, 5, generator=generator) * torch.tensor([100, 100, 40, 40, 180])
+    turned[:, 2:4] += 5
+    yield Case(
+        "rotated iou 500 x 500",
+        lambda: rotated.box_iou_rotated(turned, turned, validate=False),
+        lambda: tv_boxes.box_iou(turned, turned, fmt="cxcywhr"),
+        5,
+    )
+    peer = _load_ensemble_boxes()
+    parts = [random_boxes(1_000, clustered=True, seed=seed) for seed in range(5)]
+    parts = [((part / 1100 + 0.05).clamp(0, 1), score) for part, score in parts]
+    label = torch.randint(0, 10, (1_000,), generator=generator)
+    lists = [[part for part, _ in parts], [score for _, score in parts], [label] * 5]
+    plain = [[value.numpy() for value in values] for values in lists]
+    yield Case(
+        "weighted_boxes_fusion 5 models x 1,000 boxes",
+        lambda: wbf.weighted_boxes_fusion(*lists, iou_threshold=0.55, validate=False),
+        lambda: peer.weighted_boxes_fusion(*plain, iou_thr=0.55),
+        50,
+        repeats=3,
+    )
+
+
+def _load_ensemble_boxes():
+    """The one module that is needed; the package's __init__ would also import numba."""
+    path = PEERS / "ensemble_boxes" / "ensemble_boxes_wbf.py"
+    spec = importlib.util.spec_from_file_location("ensemble_boxes_wbf", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main() -> None:
+    """Print the table; exit with status 1 where a target is missed."""
+    print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"torchvision {torchvision.__version__}; medians of interleaved calls\n"
+    )
+    print("| case | ours, ms | peer, ms | ratio | target |\n|---|---|---|---|---|", flush=True)
+    missed = 0
+    for cases in (nms_cases, roi_cases, box_cases):
+        for case in cases():
+            result = measure(case)
+            print(result.row(), flush=True)
+            missed += result.missed
+    if missed:
+        print(f"\n{missed} ratio(s) miss their target by more than a fifth", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -150,7 +150,7 @@ def build(units: list[Unit], library: Path, linker: list[str], force: bool) -> b
         for unit, failure in zip(stale, pool.map(_compile, stale), strict=True):
             if failure:
                 raise SystemExit(f"error: {unit.source} does not compile:\n{failure}")
-    # Linked beside and renamed: a process keeps the old library that it has mapped, and none sees half of one.
+    # Linked beside and renamed: a process keeps the old library it has mapped, and none sees half of one.
     temporary = library.with_suffix(f".{os.getpid()}")
     objects = [str(unit.target) for unit in units]
     folder = torch_library_folder()

@@ -111,7 +111,7 @@ def test_csv_columns_are_text(tmp_path: Path) -> None:
         (b"id,label\n1\n2,dog\n", r"no label in data row\(s\) 1"),
         (b"id,label\n  ,cat\n", r"no id in data row\(s\) 1"),
         (b"id,label\n1,cat\n2,dog,x\n", "line 3"),
-        (b"id,label\n1,cat,\n2,dog,\n", "more values in its rows than names"),
+        (b"id,label\n1,cat,x\n2,dog,y\n", "more values in its rows than names"),
         (b'id,label\n1,"cat\n2,dog\n', "row 1"),
         (b"id,label\n1,\xff\xfe\n", "not a text file in UTF-8"),
     ],

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from pipeline.config import FoldConfig
 from pipeline.errors import UserError, name_some
@@ -87,6 +86,9 @@ def _joined_groups(groups: np.ndarray, hashes: np.ndarray) -> np.ndarray:
 
 
 def _k_fold(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
+    # Not at the top: reorganising a large dataset need not carry scikit-learn's 60 MB.
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+
     if config.count < 2:
         raise UserError(f"folds.count is {config.count}: use 2 or more, or folds.scheme=holdout")
     grouped = config.scheme != "stratified"

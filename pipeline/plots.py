@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 
 from pipeline.data.batches import Images
 from pipeline.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TILES = (4, 8)
 """Rows and columns of an image grid."""
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
+def _figure(size: tuple[float, float]) -> "Figure":
+    """An empty figure of `size` in inches. Imported here: most stages draw nothing, and need not carry it."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size)
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
     """Write `figure` as PNG, atomically."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, bbox_inches="tight")
@@ -29,7 +38,7 @@ def plot_curves(histories: dict[str, pd.DataFrame], metric: str, path: Path) -> 
     ----------
     histories : history.csv of each fold, by the fold's name.
     """
-    figure = Figure(figsize=(12, 3.4))
+    figure = _figure((12, 3.4))
     axes = figure.subplots(1, 3)
     for axis, column, title in zip(
         axes, ("loss", "score", "lr"), ("training loss", f"validation {metric}", "learning rate"), strict=True
@@ -47,10 +56,11 @@ def plot_confusion(
     truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str], path: Path
 ) -> Path:
     """Share of each true class (row) predicted as each class (column), in percent."""
-    counts = confusion_matrix(truth, predicted, labels=list(classes))
+    table = pd.crosstab(np.asarray(truth, dtype=object), np.asarray(predicted, dtype=object))
+    counts = table.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4, 0.55 * len(classes) + 1.5)
-    figure = Figure(figsize=(side, side))
+    figure = _figure((side, side))
     axis = figure.subplots()
     axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
     axis.set_xticks(range(len(classes)), classes, rotation=60, ha="right")
@@ -99,7 +109,7 @@ def plot_mistakes(
 def plot_grid(tiles: Sequence[tuple[np.ndarray, str]], title: str, path: Path) -> Path:
     """Images (uint8, height x width x 3) with a caption each, eight in a row."""
     rows = max(1, -(-len(tiles) // TILES[1]))
-    figure = Figure(figsize=(1.5 * TILES[1], 1.85 * rows + 0.5))
+    figure = _figure((1.5 * TILES[1], 1.85 * rows + 0.5))
     figure.suptitle(title)
     for axis, tile in zip(
         figure.subplots(rows, TILES[1], squeeze=False).flat, [*tiles, *[None] * rows * TILES[1]], strict=False

@@ -203,3 +203,23 @@ def test_labels_without_files_are_counted_and_named_but_do_no_harm(broken_raw, t
     assert result.returncode == 0
     assert "2 labels without files, left out: 5, 9" in result.stderr
     assert "1 files without labels, left out: 900" in result.stderr
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_still_finishes_with_the_same_bytes(finished, small_raw, tmp_path):
+    """SIGKILL ever later, so that every stage is hit: fetching, preparing, training, predicting, reporting."""
+    arguments = ("submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
+    for tenths in range(20, 200, 7):
+        process = subprocess.Popen(
+            _command(*arguments), cwd=tmp_path, env=_environment(tmp_path), stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(tenths / 10)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert _csv(tmp_path).read_bytes() == _csv(finished[0]).read_bytes()
+    assert len(pd.read_csv(tmp_path / "submissions" / "cifar10" / "ledger.csv")) == 1

@@ -2,7 +2,9 @@
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -55,3 +57,28 @@ def content_hash(image: np.ndarray) -> str:
     return hashlib.blake2b(
         image.tobytes(), digest_size=16, person=repr(image.shape[:2]).encode()[:16]
     ).hexdigest()
+
+
+class Decoded(NamedTuple):
+    """What the manifest keeps of an image; `pixels` (height, width, 3) only of a small one."""
+
+    width: int
+    height: int
+    content_hash: str
+    pixels: np.ndarray | None
+
+
+def decode_many(items: Sequence[tuple[str, str]], largest_side: int) -> list[Decoded]:
+    """Decode (image_id, path) pairs in order; keeps the pixels of images up to `largest_side` on both sides.
+
+    Raises
+    ------
+    UserError : as `read_rgb`.
+    """
+    records = []
+    for image_id, path in items:
+        image = read_rgb(path, image_id)
+        height, width = image.shape[:2]
+        small = max(height, width) <= largest_side
+        records.append(Decoded(width, height, content_hash(image), image if small else None))
+    return records

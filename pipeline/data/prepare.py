@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.contract import Competition, check_image_frame
-from pipeline.data.images import content_hash, read_rgb
+from pipeline.data.images import Decoded, decode_many
 from pipeline.data.raw import RawFiles, open_raw
 from pipeline.data.sources import Source
 from pipeline.files import atomic_folder, digest, file_hash, locked, remove_leftovers, write_json
@@ -28,7 +28,7 @@ FORMAT = 1
 PACKED_SIDE = 96
 """Longest side in pixels up to which images of one size are packed: 300,000 of 32 x 32 take 0.9 GB."""
 CHUNK = 512
-"""Images decoded per task; bounds memory."""
+"""Images decoded at a time; bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def _scan(frame: pd.DataFrame, packed: Path, advance) -> pd.DataFrame:
     with packed.open("wb") as file:
         shape = None
         for chunk in _decode_chunks(list(zip(frame["image_id"], frame["path"], strict=True))):
-            records += [(record[0], record[1], record[2]) for record in chunk]
-            pixels = [record[3] for record in chunk]
+            records += [(image.width, image.height, image.content_hash) for image in chunk]
+            pixels = [image.pixels for image in chunk]
             if shape is None and pixels[0] is not None:
                 shape = pixels[0].shape
                 np.lib.format.write_array_header_1_0(
@@ -144,28 +144,17 @@ def _scan(frame: pd.DataFrame, packed: Path, advance) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _decode_chunks(items: list[tuple[str, str]]) -> Iterator[list[tuple[int, int, str, np.ndarray | None]]]:
+def _decode_chunks(items: list[tuple[str, str]]) -> Iterator[list[Decoded]]:
     """Decoded chunks in order, a few ahead of the reader and no more, so that memory stays flat."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque = deque()
         for start in range(0, len(items), CHUNK):
-            waiting.append(pool.submit(_decode, items[start : start + CHUNK]))
-            if len(waiting) > 2 * workers:
+            waiting.append(pool.submit(decode_many, items[start : start + CHUNK], PACKED_SIDE))
+            if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _decode(items: list[tuple[str, str]]) -> list[tuple[int, int, str, np.ndarray | None]]:
-    records = []
-    for image_id, path in items:
-        image = read_rgb(path, image_id)
-        height, width = image.shape[:2]
-        records.append(
-            (width, height, content_hash(image), image if max(height, width) <= PACKED_SIDE else None)
-        )
-    return records
 
 
 def _fingerprint(competition: Competition, raw: RawFiles) -> str:

@@ -15,7 +15,15 @@ import torchvision
 from torchvision.ops import boxes as tv_boxes
 
 from benchmarks.compare import Case, measure
-from ops import boxes, nms, roi, rotated, wbf
+from ops import (
+    batched_nms,
+    box_iou,
+    box_iou_rotated,
+    nms,
+    roi_align,
+    roi_pool,
+    weighted_boxes_fusion,
+)
 
 PEERS = Path(__file__).parents[1] / "build" / "peers"
 """Where ``make bench-ops`` puts ensemble-boxes."""
@@ -45,7 +53,7 @@ def nms_cases() -> Iterator[Case]:
             box, score = random_boxes(count, clustered)
             yield Case(
                 f"nms {kind} {count:,}, t 0.5",
-                lambda box=box, score=score: nms.nms(box, score, 0.5, validate=False),
+                lambda box=box, score=score: nms(box, score, 0.5, validate=False),
                 lambda box=box, score=score: torchvision.ops.nms(box, score, 0.5),
                 target,
                 repeats=3 if count == 100_000 else 9,
@@ -55,7 +63,7 @@ def nms_cases() -> Iterator[Case]:
         label = torch.randint(0, 80, (count,), generator=torch.Generator().manual_seed(1))
         yield Case(
             f"batched_nms 80 classes {count:,}",
-            lambda box=box, score=score, label=label: nms.batched_nms(box, score, label, 0.5, validate=False),
+            lambda box=box, score=score, label=label: batched_nms(box, score, label, 0.5, validate=False),
             lambda box=box, score=score, label=label: torchvision.ops.batched_nms(box, score, label, 0.5),
             target,
         )
@@ -69,12 +77,12 @@ def roi_cases() -> Iterator[Case]:
     for name, ratio in (("sampling ratio 2", 2), ("adaptive", -1)):
         yield Case(
             f"roi_align forward (2,256,100,152), 512 rois, 7x7, {name}",
-            lambda ratio=ratio: roi.roi_align(features, rois, 7, 0.25, ratio, validate=False),
+            lambda ratio=ratio: roi_align(features, rois, 7, 0.25, ratio, validate=False),
             lambda ratio=ratio: torchvision.ops.roi_align(features, rois, 7, 0.25, ratio),
             15,
         )
     leaf = features.clone().requires_grad_()
-    mine = roi.roi_align(leaf, rois, 7, 0.25, 2, validate=False)
+    mine = roi_align(leaf, rois, 7, 0.25, 2, validate=False)
     theirs = torchvision.ops.roi_align(leaf, rois, 7, 0.25, 2)
     gradient = torch.randn(mine.shape, generator=generator)
     yield Case(
@@ -87,7 +95,7 @@ def roi_cases() -> Iterator[Case]:
     pooled_rois = _rois(512, pooled, 0.0625, generator)
     yield Case(
         "roi_pool (1,256,50,68), 512 rois, 7x7",
-        lambda: roi.roi_pool(pooled, pooled_rois, 7, 0.0625, validate=False),
+        lambda: roi_pool(pooled, pooled_rois, 7, 0.0625, validate=False),
         lambda: torchvision.ops.roi_pool(pooled, pooled_rois, 7, 0.0625),
         10,
     )
@@ -107,7 +115,7 @@ def box_cases() -> Iterator[Case]:
     box, _ = random_boxes(2_000, clustered=False)
     yield Case(
         "box_iou 2000 x 2000",
-        lambda: boxes.box_iou(box, box, validate=False),
+        lambda: box_iou(box, box, validate=False),
         lambda: torchvision.ops.box_iou(box, box),
         8,
     )
@@ -116,7 +124,7 @@ def box_cases() -> Iterator[Case]:
     turned[:, 2:4] += 5
     yield Case(
         "rotated iou 500 x 500",
-        lambda: rotated.box_iou_rotated(turned, turned, validate=False),
+        lambda: box_iou_rotated(turned, turned, validate=False),
         lambda: tv_boxes.box_iou(turned, turned, fmt="cxcywhr"),
         5,
     )
@@ -128,7 +136,7 @@ def box_cases() -> Iterator[Case]:
     plain = [[value.numpy() for value in values] for values in lists]
     yield Case(
         "weighted_boxes_fusion 5 models x 1,000 boxes",
-        lambda: wbf.weighted_boxes_fusion(*lists, iou_threshold=0.55, validate=False),
+        lambda: weighted_boxes_fusion(*lists, iou_threshold=0.55, validate=False),
         lambda: peer.weighted_boxes_fusion(*plain, iou_thr=0.55),
         50,
         repeats=3,

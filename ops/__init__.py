@@ -1,4 +1,44 @@
-"""NMS, RoI and box operators: compiled kernels behind torch's dispatcher, with a plain-torch reference beside them.
+"""NMS, RoI and box operators: kernels behind torch's dispatcher, and a plain-torch reference beside them.
 
-Needs torch alone. `python -m ops.build` compiles, `python -m ops.doctor` says what is loaded.
+Needs torch alone. ``python -m ops.build`` compiles, ``python -m ops.doctor`` says what is loaded.
 """
+
+from ops.anchors import multibox_detection, multibox_prior, multibox_target
+from ops.boxes import box_area, box_ciou, box_convert, box_diou, box_giou, box_iou, clip_boxes
+from ops.nms import batched_nms, matrix_nms, nms, nms_padded, soft_nms
+from ops.ps_roi import ps_roi_align, ps_roi_pool
+from ops.roi import multiscale_roi_align, pyramid_levels, roi_align
+from ops.roi_modules import MultiScaleRoIAlign, RoIAlign, RoIPool
+from ops.roi_pool import roi_pool
+from ops.rotated import box_iou_rotated, nms_rotated
+from ops.wbf import weighted_boxes_fusion
+
+__all__ = [
+    "MultiScaleRoIAlign",
+    "RoIAlign",
+    "RoIPool",
+    "batched_nms",
+    "box_area",
+    "box_ciou",
+    "box_convert",
+    "box_diou",
+    "box_giou",
+    "box_iou",
+    "box_iou_rotated",
+    "clip_boxes",
+    "matrix_nms",
+    "multibox_detection",
+    "multibox_prior",
+    "multibox_target",
+    "multiscale_roi_align",
+    "nms",
+    "nms_padded",
+    "nms_rotated",
+    "ps_roi_align",
+    "ps_roi_pool",
+    "pyramid_levels",
+    "roi_align",
+    "roi_pool",
+    "soft_nms",
+    "weighted_boxes_fusion",
+]

@@ -207,7 +207,7 @@ def test_labels_without_files_are_counted_and_named_but_do_no_harm(broken_raw, t
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_still_finishes_with_the_same_bytes(finished, small_raw, tmp_path):
-    """SIGKILL ever later, so that every stage is hit: fetching, preparing, training, predicting, reporting."""
+    """SIGKILL ever later, so that every stage is hit: preparing, training, predicting, reporting."""
     arguments = ("submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
     for tenths in range(20, 200, 7):
         process = subprocess.Popen(

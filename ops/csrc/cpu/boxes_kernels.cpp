@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+
+#include "buffer.h"
 
 namespace podium {
 namespace PODIUM_ISA {
@@ -12,26 +13,30 @@ namespace {
 // Columns of boxes2 as separate arrays, so that the inner loop runs over consecutive numbers.
 template <class T>
 struct Columns {
-  std::vector<T> x1, y1, x2, y2, area;
-  Columns(const T* boxes, int64_t count) : x1(count), y1(count), x2(count), y2(count), area(count) {
+  Buffer<T> x1, y1, x2, y2, area, angle;  // angle: of the diagonal, for ciou
+  Columns(const T* boxes, int64_t count, bool angles)
+      : x1(count), y1(count), x2(count), y2(count), area(count), angle(angles ? count : 0) {
     for (int64_t j = 0; j < count; ++j) {
       x1[j] = boxes[4 * j], y1[j] = boxes[4 * j + 1], x2[j] = boxes[4 * j + 2], y2[j] = boxes[4 * j + 3];
       area[j] = (x2[j] - x1[j]) * (y2[j] - y1[j]);
+      if (angles) angle[j] = std::atan2(x2[j] - x1[j], y2[j] - y1[j]);
     }
   }
 };
 
 template <class T, IouKind kind>
 void rows(const T* boxes1, const T* boxes2, int64_t n2, T* out, int64_t begin, int64_t end) {
-  const Columns<T> other(boxes2, n2);
-  const T* ox1 = other.x1.data();
-  const T* oy1 = other.y1.data();
-  const T* ox2 = other.x2.data();
-  const T* oy2 = other.y2.data();
-  const T* oarea = other.area.data();
+  const Columns<T> other(boxes2, n2, kind == IouKind::ciou);
+  const T* ox1 = other.x1.get();
+  const T* oy1 = other.y1.get();
+  const T* ox2 = other.x2.get();
+  const T* oy2 = other.y2.get();
+  const T* oarea = other.area.get();
+  const T* oangle = other.angle.get();
   for (int64_t i = begin; i < end; ++i) {
     const T x1 = boxes1[4 * i], y1 = boxes1[4 * i + 1], x2 = boxes1[4 * i + 2], y2 = boxes1[4 * i + 3];
     const T area = (x2 - x1) * (y2 - y1);
+    const T own_angle = kind == IouKind::ciou ? std::atan2(x2 - x1, y2 - y1) : T(0);
     T* row = out + i * n2;
 #pragma GCC ivdep
     for (int64_t j = 0; j < n2; ++j) {
@@ -51,7 +56,7 @@ void rows(const T* boxes1, const T* boxes2, int64_t n2, T* out, int64_t begin, i
           const T dx = (x1 + x2 - ox1[j] - ox2[j]) / 2, dy = (y1 + y2 - oy1[j] - oy2[j]) / 2;
           const T distance = diagonal == T(0) ? T(0) : (dx * dx + dy * dy) / diagonal;
           if constexpr (kind == IouKind::ciou) {
-            const T angle = std::atan((x2 - x1) / (y2 - y1)) - std::atan((ox2[j] - ox1[j]) / (oy2[j] - oy1[j]));
+            const T angle = own_angle - oangle[j];
             const T aspect = T(4 / (M_PI * M_PI)) * angle * angle;
             const T weight = aspect == T(0) ? T(0) : aspect / (1 - value + aspect);
             value -= weight * aspect;

@@ -1,0 +1,363 @@
+"""Non-maximum suppression: hard, per class, over a batch of images, soft, and matrix NMS.
+
+Boxes are ``xyxy`` rows with x1 <= x2 and y1 <= y2, without any "+1 pixel". Everything is computed in float32 (float64
+where boxes or scores are), whatever the type of the inputs. Equal scores go by index, lowest first. The IoU of two boxes
+without area is 0. Results are indices or decayed scores; no gradient flows through them.
+"""
+
+from typing import Literal
+
+import torch
+
+from ops import checks, reference_nms
+from ops._library import LOADED, define
+from ops.checks import (
+    check_finite,
+    check_float,
+    check_integers,
+    check_number,
+    check_ordered,
+    check_same_length,
+    check_together,
+)
+
+SuppressionKind = Literal["iou", "giou", "diou"]
+KINDS = {"iou": 0, "giou": 1, "diou": 2}
+METHODS = {"linear": 0, "gaussian": 1}
+
+_nms = define(
+    "nms(Tensor boxes, Tensor scores, float iou_threshold, int kind, int max_out) -> Tensor",
+    reference_nms.nms,
+)
+_batched_nms = define(
+    "batched_nms(Tensor boxes, Tensor scores, Tensor idxs, float iou_threshold, int kind, int max_out) -> Tensor",
+    reference_nms.batched_nms,
+)
+_nms_padded = define(
+    "nms_padded(Tensor boxes, Tensor scores, Tensor labels, float iou_threshold, float min_score, int kind, "
+    "int max_out) -> (Tensor, Tensor)",
+    reference_nms.nms_padded,
+)
+_soft_nms = define(
+    "soft_nms(Tensor boxes, Tensor scores, int method, float iou_threshold, float sigma, float min_score) -> "
+    "(Tensor, Tensor)",
+    reference_nms.soft_nms,
+)
+_matrix_nms = define(
+    "matrix_nms(Tensor boxes, Tensor scores, Tensor labels, int kernel, float sigma) -> Tensor",
+    reference_nms.matrix_nms,
+)
+_nms_valid = define("nms_valid(Tensor boxes, Tensor scores) -> bool", reference_nms.nms_valid)
+
+
+def nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    iou_threshold: float,
+    *,
+    kind: SuppressionKind = "iou",
+    max_out: int | None = None,
+    validate: bool = True,
+) -> torch.Tensor:
+    """Greedy non-maximum suppression: drop every box that overlaps a better one too much.
+
+    Parameters
+    ----------
+    boxes : (N, 4), float, xyxy.
+    scores : (N,), float.
+    iou_threshold : a box is dropped where its IoU with a kept box is greater than this; equality survives.
+    kind : measure that is compared with the threshold: IoU, or GIoU (arXiv 1902.09630) or DIoU (arXiv 1911.08287),
+        which may be negative.
+    max_out : stop after this many; the result is that of ``[:max_out]``, much sooner.
+    validate : check shapes, types, NaN, infinite and inverted boxes. On a GPU this waits for it.
+
+    Returns
+    -------
+    (K,) int64: rows of the kept boxes, by descending score. Under ``torch.vmap`` K is max_out, or N without one, and
+    rows are padded with -1.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is wrong and `validate` is set.
+    """
+    if validate:
+        _check(boxes, scores)
+        _check_options(iou_threshold, kind, max_out)
+    return _nms(boxes, scores, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
+
+
+def batched_nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    idxs: torch.Tensor,
+    iou_threshold: float,
+    *,
+    kind: SuppressionKind = "iou",
+    max_out: int | None = None,
+    validate: bool = True,
+) -> torch.Tensor:
+    """`nms` within each class: boxes with different `idxs` never suppress one another.
+
+    Parameters
+    ----------
+    idxs : (N,), integers of any value: classes, or numbers for pairs of an image and a class.
+    max_out : limit for all classes together.
+
+    The other parameters, the errors and the result are those of `nms`; the result is by descending score over all
+    classes.
+    """
+    if validate:
+        check_integers("idxs", idxs, (None,))
+        _check(boxes, scores, idxs=idxs)
+        _check_options(iou_threshold, kind, max_out)
+    return _batched_nms(boxes, scores, idxs, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
+
+
+def nms_padded(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    labels: torch.Tensor | None,
+    iou_threshold: float,
+    max_out: int,
+    *,
+    min_score: float = float("-inf"),
+    kind: SuppressionKind = "iou",
+    validate: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`batched_nms` of a batch of images, with a result of fixed size: it compiles without a synchronisation.
+
+    Parameters
+    ----------
+    boxes : (B, N, 4), float, xyxy; images with fewer boxes are padded, see `labels`.
+    scores : (B, N), float.
+    labels : (B, N), integers; negative where there is no box. None: one class, and every row is a box.
+    iou_threshold, kind : see `nms`.
+    max_out : number of boxes for each image, over all its classes.
+    min_score : only boxes with a greater score take part.
+    validate : see `nms`.
+
+    Returns
+    -------
+    indices : (B, max_out) int64, rows into N by descending score, padded with -1.
+    counts : (B,) int64, how many there are.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is wrong and `validate` is set.
+    """
+    if validate:
+        check_float("boxes", boxes, (None, None, 4))
+        check_float("scores", scores, tuple(boxes.shape[:2]))
+        check_together(boxes=boxes, scores=scores)
+        if labels is not None:
+            check_integers("labels", labels, tuple(boxes.shape[:2]))
+            check_together(boxes=boxes, labels=labels)
+        if max_out < 0:
+            raise ValueError(f"max_out must not be negative, not {max_out}")
+        _check_options(iou_threshold, kind, max_out)
+        _check_values(boxes.reshape(-1, 4), scores.reshape(-1))
+    if labels is None:
+        labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
+    return _nms_padded(boxes, scores, labels, iou_threshold, min_score, KINDS[kind], max_out)
+
+
+def soft_nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    *,
+    method: Literal["linear", "gaussian"] = "gaussian",
+    iou_threshold: float = 0.3,
+    sigma: float = 0.5,
+    min_score: float = 0.001,
+    validate: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Soft-NMS (arXiv 1704.04503): lower the scores of boxes that overlap better ones instead of dropping them.
+
+    Parameters
+    ----------
+    boxes : (N, 4), float, xyxy.
+    scores : (N,), float.
+    method : "linear" multiplies by 1 - IoU where IoU > iou_threshold, "gaussian" by exp(-IoU^2 / sigma).
+    min_score : a box takes part only while its score is greater than this.
+    validate : see `nms`.
+
+    Returns
+    -------
+    indices : (K,) int64, rows in the order of selection, which is that of the lowered scores.
+    scores : (K,) float32 (float64 where an input is), the lowered scores.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is wrong and `validate` is set.
+    """
+    if validate:
+        _check(boxes, scores)
+        _check_choice("method", method, METHODS)
+        check_number("iou_threshold", iou_threshold, 0, 1)
+        _check_sigma(sigma)
+    return _soft_nms(boxes, scores, METHODS[method], iou_threshold, sigma, min_score)
+
+
+def matrix_nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    labels: torch.Tensor | None = None,
+    *,
+    kernel: Literal["linear", "gaussian"] = "gaussian",
+    sigma: float = 0.5,
+    validate: bool = True,
+) -> torch.Tensor:
+    """Matrix NMS (arXiv 2003.10152): lower every score at once, by the better boxes of its label.
+
+    A box j is lowered by the least f(IoU_ij) / f(max_k IoU_ki) over better boxes i and, for each, boxes k better still:
+    a box that is suppressed itself suppresses less. f is 1 - IoU, or exp(-IoU^2 / sigma).
+
+    Parameters
+    ----------
+    boxes : (N, 4), float, xyxy.
+    scores : (N,), float.
+    labels : (N,), integers; None for one class.
+    kernel : f.
+    sigma : width of the gaussian; SOLOv2's code writes its inverse, 2.
+    validate : see `nms`.
+
+    Returns
+    -------
+    (N,) float32 (float64 where an input is): the lowered scores, in the order given.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is wrong and `validate` is set.
+    """
+    if validate:
+        if labels is None:
+            _check(boxes, scores)
+        else:
+            check_integers("labels", labels, (None,))
+            _check(boxes, scores, labels=labels)
+        _check_choice("kernel", kernel, METHODS)
+        _check_sigma(sigma)
+    if labels is None:
+        labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
+    return _matrix_nms(boxes, scores, labels, METHODS[kernel], sigma)
+
+
+def _check(boxes: torch.Tensor, scores: torch.Tensor, **others: torch.Tensor) -> None:
+    check_float("boxes", boxes, (None, 4))
+    check_float("scores", scores, (None,))
+    check_same_length(boxes=boxes, scores=scores, **others)
+    check_together(boxes=boxes, scores=scores, **others)
+    _check_values(boxes, scores)
+
+
+def _check_values(boxes: torch.Tensor, scores: torch.Tensor) -> None:
+    if not checks._can_look(boxes) or not checks._can_look(scores):
+        return
+    if LOADED.cpu and boxes.device.type == "cpu" and _nms_valid(boxes, scores):  # one pass instead of nine
+        return
+    check_finite("boxes", boxes)
+    check_finite("scores", scores)
+    check_ordered("boxes", boxes)
+
+
+def _check_choice(name: str, value: str, choices: dict[str, int]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _check_options(iou_threshold: float, kind: str, max_out: int | None) -> None:
+    _check_choice("kind", kind, KINDS)
+    check_number("iou_threshold", iou_threshold, 0 if kind == "iou" else -1, 1)
+    if max_out is not None and max_out < 0:
+        raise ValueError(f"max_out must be None or not negative, not {max_out}")
+
+
+def _check_sigma(sigma: float) -> None:
+    if not 0 < sigma < float("inf"):
+        raise ValueError(f"sigma must be positive and finite, not {sigma}")
+
+
+@torch.library.register_fake("podium::nms")
+def _(
+    boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, kind: int, max_out: int
+) -> torch.Tensor:
+    return boxes.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
+
+
+@torch.library.register_fake("podium::batched_nms")
+def _(
+    boxes: torch.Tensor, scores: torch.Tensor, idxs, iou_threshold: float, kind: int, max_out: int
+) -> torch.Tensor:
+    return boxes.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
+
+
+@torch.library.register_fake("podium::nms_padded")
+def _(boxes, scores, labels, iou_threshold, min_score, kind, max_out) -> tuple[torch.Tensor, torch.Tensor]:
+    counts = boxes.new_empty(boxes.shape[0], dtype=torch.int64)
+    return boxes.new_empty((boxes.shape[0], max_out), dtype=torch.int64), counts
+
+
+@torch.library.register_fake("podium::soft_nms")
+def _(boxes, scores, method, iou_threshold, sigma, min_score) -> tuple[torch.Tensor, torch.Tensor]:
+    size = torch.library.get_ctx().new_dynamic_size()
+    return boxes.new_empty(size, dtype=torch.int64), boxes.new_empty(size, dtype=_result_type(boxes, scores))
+
+
+@torch.library.register_fake("podium::matrix_nms")
+def _(boxes, scores, labels, kernel, sigma) -> torch.Tensor:
+    return torch.empty_like(scores, dtype=_result_type(boxes, scores), memory_format=torch.contiguous_format)
+
+
+def _result_type(boxes: torch.Tensor, scores: torch.Tensor) -> torch.dtype:
+    return torch.float64 if torch.float64 in (boxes.dtype, scores.dtype) else torch.float32
+
+
+def _front(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
+    """`tensor` with the dimension vmap maps over in front."""
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+@torch.library.register_vmap("podium::nms")
+def _(info, dims, boxes, scores, iou_threshold, kind, max_out):
+    boxes, scores = _front(boxes, dims[0], info.batch_size), _front(scores, dims[1], info.batch_size)
+    limit = scores.shape[1] if max_out < 0 else max_out
+    labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
+    return _nms_padded(boxes, scores, labels, iou_threshold, float("-inf"), kind, limit)[0], 0
+
+
+@torch.library.register_vmap("podium::batched_nms")
+def _(info, dims, boxes, scores, idxs, iou_threshold, kind, max_out):
+    boxes, scores, idxs = (
+        _front(tensor, dim, info.batch_size) for tensor, dim in zip((boxes, scores, idxs), dims, strict=False)
+    )
+    limit = scores.shape[1] if max_out < 0 else max_out
+    # Here a negative label is no padding: number the labels from 0 on.
+    return _nms_padded(boxes, scores, idxs - idxs.amin(), iou_threshold, float("-inf"), kind, limit)[0], 0
+
+
+@torch.library.register_vmap("podium::nms_padded")
+def _(info, dims, boxes, scores, labels, iou_threshold, min_score, kind, max_out):
+    boxes, scores, labels = (
+        _front(tensor, dim, info.batch_size)
+        for tensor, dim in zip((boxes, scores, labels), dims, strict=False)
+    )
+    indices, counts = _nms_padded(
+        boxes.flatten(0, 1),
+        scores.flatten(0, 1),
+        labels.flatten(0, 1),
+        iou_threshold,
+        min_score,
+        kind,
+        max_out,
+    )
+    shape = scores.shape[:2]
+    return (indices.reshape(*shape, max_out), counts.reshape(shape)), (0, 0)
+
+
+for _name in ("nms", "batched_nms", "nms_padded", "soft_nms", "matrix_nms"):
+    for _device in ("cpu", "cuda"):
+        torch.library.register_autocast(f"podium::{_name}", _device, torch.float32)

@@ -1,0 +1,79 @@
+"""What the RoI operators share: boxes as RoIs, and the checks of their arguments."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ops.checks import _can_look, check_finite, check_float, check_number, check_together
+
+Boxes = torch.Tensor | Sequence[torch.Tensor]
+"""RoIs (K, 5) as image index, x1, y1, x2, y2; or for each image its boxes (L, 4) as x1, y1, x2, y2."""
+
+MOST_SAMPLES = 4096
+"""Of sampling_ratio: the time is proportional to it."""
+
+
+def as_rois(boxes: Boxes) -> torch.Tensor:
+    """RoIs (K, 5), in float64 if any box is and else in float32, so that image indices are exact."""
+    if isinstance(boxes, torch.Tensor):
+        return boxes
+    double = any(of_image.dtype == torch.float64 for of_image in boxes)
+    corners = torch.cat(list(boxes)).to(torch.float64 if double else torch.float32)
+    images = [
+        torch.full_like(of_image[:, :1], 0, dtype=corners.dtype) + i for i, of_image in enumerate(boxes)
+    ]
+    return torch.cat([torch.cat(images), corners], dim=1)
+
+
+def as_pair(output_size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of an output size, which may be one number for both."""
+    if isinstance(output_size, int):
+        return output_size, output_size
+    if len(output_size) == 1:
+        return output_size[0], output_size[0]
+    height, width = output_size
+    return height, width
+
+
+def check_boxes(boxes: Boxes, images: int) -> None:
+    """Check shapes and types of boxes, and of a list that it has an entry for each image. Raises ValueError."""
+    if isinstance(boxes, torch.Tensor):
+        check_float("boxes", boxes, (None, 5))
+        return
+    if not isinstance(boxes, Sequence) or len(boxes) != images:
+        given = f"{len(boxes)} of them" if isinstance(boxes, Sequence) else type(boxes).__name__
+        raise ValueError(
+            f"boxes must be a tensor (K, 5) or a list of {images} tensors (L, 4), one per image, not {given}"
+        )
+    for i, of_image in enumerate(boxes):
+        check_float(f"boxes[{i}]", of_image, (None, 4))
+    check_together(**{f"boxes[{i}]": of_image for i, of_image in enumerate(boxes)})
+
+
+def check_pooling(
+    input: torch.Tensor, boxes: Boxes, output_size: int | Sequence[int], sampling_ratio: int = 0
+) -> None:
+    """Check what all RoI operators take. Raises ValueError."""
+    check_float("input", input, (None, None, None, None))
+    check_boxes(boxes, input.shape[0])
+    if not isinstance(output_size, int) and len(output_size) not in (1, 2):
+        raise ValueError(f"output_size must be a number or a height and a width, not {tuple(output_size)}")
+    for side, size in zip(("height", "width"), as_pair(output_size), strict=True):
+        check_number(f"output {side}", size, 1, 2**15)
+    check_number("sampling_ratio", max(sampling_ratio, 0), 0, MOST_SAMPLES)
+
+
+def check_scale(spatial_scale: float) -> None:
+    """Check that a scale is finite and positive. Raises ValueError."""
+    check_number("spatial_scale", spatial_scale, 1e-9, 1e9)
+
+
+def check_rois(input: torch.Tensor, rois: torch.Tensor) -> None:
+    """Check that RoIs (K, 5) are finite and their images exist. Synchronises a GPU. Raises ValueError."""
+    check_together(input=input, boxes=rois)
+    check_finite("boxes", rois)
+    if not _can_look(rois) or rois.shape[0] == 0:
+        return
+    low, high = (int(bound) for bound in rois[:, 0].aminmax())
+    if low < 0 or high >= input.shape[0]:
+        raise ValueError(f"boxes name images {low} to {high}, but input has {input.shape[0]} of them, from 0")

@@ -26,10 +26,10 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	$(BIN)/python -m ops.build
+	USE_CUDA=0 $(BIN)/python -m ops.build
 	@touch $@
 
-ops: $(READY) ## compile the operators (part of setup; again where sources changed)
+ops: $(READY) ## compile the operators, with nvcc also for CUDA (set-up compiles those for the CPU)
 	$(BIN)/python -m ops.build
 
 bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' in one run
@@ -63,10 +63,11 @@ predict: $(READY) ## out-of-fold and test predictions
 export: $(READY) ## write class folders of hard links for other tools
 	@$(STAGE)
 
-test: ops ## run the test suite; says what it skipped and why
+test: $(READY) ## run the test suite; says what it skipped and why
+	USE_CUDA=0 $(BIN)/python -m ops.build
 	$(BIN)/python -m pytest -n 2
 
-test-slow: ops ## run the tests that take minutes
+test-slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY) ## check style

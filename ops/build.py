@@ -152,7 +152,8 @@ def build(units: list[Unit], library: Path, linker: list[str], force: bool) -> b
                 raise SystemExit(f"error: {unit.source} does not compile:\n{failure}")
     # Linked beside and renamed: a process keeps the old library it has mapped, and none sees half of one.
     temporary = library.with_suffix(f".{os.getpid()}")
-    objects = [str(unit.target) for unit in units]
+    # The linker keeps the first copy of a template that several objects hold: it must run on every CPU.
+    objects = sorted((str(unit.target) for unit in units), key=lambda name: ".avx" in name)
     folder = torch_library_folder()
     command = [*linker, "-shared", *objects, "-o", str(temporary), f"-L{folder}", "-ltorch_cpu"]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -1,8 +1,8 @@
 """Non-maximum suppression: hard, per class, over a batch of images, soft, and matrix NMS.
 
-Boxes are ``xyxy`` rows with x1 <= x2 and y1 <= y2, without any "+1 pixel". Everything is computed in float32 (float64
-where boxes or scores are), whatever the type of the inputs. Equal scores go by index, lowest first. The IoU of two boxes
-without area is 0. Results are indices or decayed scores; no gradient flows through them.
+Boxes are ``xyxy`` rows with x1 <= x2 and y1 <= y2, without any "+1 pixel". Everything is computed in float32
+(float64 where boxes or scores are), whatever the type of the inputs. Equal scores go by index, lowest first.
+The IoU of two boxes without area is 0. Results are indices or decayed scores; no gradient flows through them.
 """
 
 from typing import Literal
@@ -30,7 +30,8 @@ _nms = define(
     reference_nms.nms,
 )
 _batched_nms = define(
-    "batched_nms(Tensor boxes, Tensor scores, Tensor idxs, float iou_threshold, int kind, int max_out) -> Tensor",
+    "batched_nms(Tensor boxes, Tensor scores, Tensor idxs, float iou_threshold, int kind, int max_out) -> "
+    "Tensor",
     reference_nms.batched_nms,
 )
 _nms_padded = define(
@@ -66,15 +67,15 @@ def nms(
     boxes : (N, 4), float, xyxy.
     scores : (N,), float.
     iou_threshold : a box is dropped where its IoU with a kept box is greater than this; equality survives.
-    kind : measure that is compared with the threshold: IoU, or GIoU (arXiv 1902.09630) or DIoU (arXiv 1911.08287),
-        which may be negative.
+    kind : measure that is compared with the threshold: IoU, or GIoU (arXiv 1902.09630) or DIoU
+        (arXiv 1911.08287), which may be negative.
     max_out : stop after this many; the result is that of ``[:max_out]``, much sooner.
     validate : check shapes, types, NaN, infinite and inverted boxes. On a GPU this waits for it.
 
     Returns
     -------
-    (K,) int64: rows of the kept boxes, by descending score. Under ``torch.vmap`` K is max_out, or N without one, and
-    rows are padded with -1.
+    (K,) int64: rows of the kept boxes, by descending score. Under ``torch.vmap`` K is max_out, or N without
+    one, and rows are padded with -1.
 
     Raises
     ------
@@ -104,8 +105,8 @@ def batched_nms(
     idxs : (N,), integers of any value: classes, or numbers for pairs of an image and a class.
     max_out : limit for all classes together.
 
-    The other parameters, the errors and the result are those of `nms`; the result is by descending score over all
-    classes.
+    The other parameters, the errors and the result are those of `nms`; the result is by descending score over
+    all classes.
     """
     if validate:
         check_integers("idxs", idxs, (None,))
@@ -173,7 +174,7 @@ def soft_nms(
     min_score: float = 0.001,
     validate: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Soft-NMS (arXiv 1704.04503): lower the scores of boxes that overlap better ones instead of dropping them.
+    """Soft-NMS (arXiv 1704.04503): lower the scores of boxes that overlap better ones, and drop none for it.
 
     Parameters
     ----------
@@ -212,8 +213,8 @@ def matrix_nms(
 ) -> torch.Tensor:
     """Matrix NMS (arXiv 2003.10152): lower every score at once, by the better boxes of its label.
 
-    A box j is lowered by the least f(IoU_ij) / f(max_k IoU_ki) over better boxes i and, for each, boxes k better still:
-    a box that is suppressed itself suppresses less. f is 1 - IoU, or exp(-IoU^2 / sigma).
+    A box j is lowered by the least f(IoU_ij) / f(max_k IoU_ki) over better boxes i and, for each, boxes k
+    better still: a box that is suppressed itself suppresses less. f is 1 - IoU, or exp(-IoU^2 / sigma).
 
     Parameters
     ----------

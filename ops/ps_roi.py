@@ -109,9 +109,9 @@ def ps_roi_pool(
 ) -> torch.Tensor:
     """Position-sensitive average pooling of whole pixels (R-FCN, arXiv 1605.06409).
 
-    Corners are scaled and rounded, half away from zero; the RoI ends before its last corner's pixel and has at
-    least one. Bins are cut to the image, and the mean of an empty one is 0. (torchvision's forward, unlike its
-    backward, never pools the last row and column of the image.)
+    Corners are scaled and rounded, half away from zero; the RoI ends before its last corner's pixel and has
+    at least one. Bins are cut to the image, and the mean of an empty one is 0. (torchvision's forward,
+    unlike its backward, never pools the last row and column of the image.)
 
     Parameters and errors are those of `ps_roi_align`. Returns (K, C / bins, height, width).
     """

@@ -1,4 +1,4 @@
-"""Non-maximum suppression in plain torch, as the papers write it: the oracle of the tests and the fallback."""
+"""Non-maximum suppression in plain torch, as the papers write it: oracle of the tests, and fallback."""
 
 import torch
 
@@ -99,7 +99,7 @@ def matrix_nms(
     boxes, scores = _common(boxes, scores)
     order = scores.sort(descending=True, stable=True).indices
     iou = pairwise_iou(boxes[order], boxes[order], 0)
-    # iou[i, j] counts where i is before j and has its label; compensate[i] is how much i itself is suppressed.
+    # iou[i, j] counts where i is before j and has its label; compensate[i] is how much i is suppressed.
     iou = (iou * (labels[order][:, None] == labels[order])).triu(diagonal=1).clamp(max=1)
     if not len(order):
         return scores.clone()

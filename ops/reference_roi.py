@@ -1,7 +1,8 @@
 """The RoI operators in plain torch: the oracle of their tests, and the fallback where nothing is compiled.
 
-All but max pooling are linear and separable: a bin is a weighted sum over rows of weighted sums over columns. Each
-RoI becomes a matrix (pooled height, H) of row weights and one (pooled width, W) of column weights.
+All but max pooling are linear and separable: a bin is a weighted sum over rows of weighted sums over
+columns. Each RoI becomes a matrix (pooled height, H) of row weights and one (pooled width, W) of column
+weights.
 """
 
 import math
@@ -175,15 +176,16 @@ def _sampled_axis(
     out = start.new_zeros((pooled, size))
     if not (math.isfinite(float(start)) and math.isfinite(float(step) * pooled)) or size == 0:
         return out
-    count = ratio if ratio > 0 else math.ceil(float(step))
+    count = ratio if ratio > 0 else min(math.ceil(float(step)), 9 * 10**15)
     if count <= 0:
         return out
     for p in range(pooled):
         # Samples more than a pixel outside count as 0, and a huge RoI has too many of them to visit.
         origin, apart = float(start) + p * float(step), float(step) / count
         reach = sorted([(-1 - origin) / apart, (size - origin) / apart]) if apart else [0.0, float(count)]
-        first, last = max(0, math.floor(reach[0]) - 3), min(count, math.ceil(reach[1]) + 3)
-        samples = torch.arange(first, max(first, last), dtype=start.dtype, device=start.device) + 0.5
+        first = min(max(0, math.floor(reach[0]) - 3), count)
+        last = max(first, min(count, math.ceil(reach[1]) + 3))
+        samples = torch.arange(first, last, dtype=start.dtype, device=start.device) + 0.5
         at = start + p * step + samples * step / count
         at = at[(at >= -1) & (at <= size)].clamp(min=0)
         low = at.long().clamp(max=size - 1)

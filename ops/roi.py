@@ -131,19 +131,20 @@ def roi_align(
     Parameters
     ----------
     input : (N, C, H, W), any floating type; computed in float64 for float64 and in float32 otherwise.
-    boxes : (K, 5) as image index, x1, y1, x2, y2; or a list of N tensors (L, 4) as x1, y1, x2, y2. Any floating
-        type.
+    boxes : (K, 5) as image index, x1, y1, x2, y2; or a list of N tensors (L, 4) as x1, y1, x2, y2. Any
+        floating type.
     output_size : bins, as one number or as height and width.
     spatial_scale : factor from the coordinates of `boxes` to those of `input`.
     sampling_ratio : samples along each side of a bin; 0 or less for as many as it spans pixels, rounded up.
-    aligned : take half a pixel off the coordinates, as is right where the centre of pixel 0 is at 0.5. Without,
-        sizes below one pixel are raised to one.
+    aligned : take half a pixel off the coordinates, as is right where the centre of pixel 0 is at 0.5.
+        Without, sizes below one pixel are raised to one.
     validate : check the arguments. Reading the values of `boxes` waits for a GPU.
 
     Returns
     -------
-    (K, C, height, width) of input's type, channels last if input is. Samples more than a pixel outside count as
-    0, and those up to a pixel outside take the border. Differentiable in `input`, any number of times.
+    (K, C, height, width) of input's type, channels last if input is. Samples more than a pixel outside
+    count as 0, and those up to a pixel outside take the border. Differentiable in `input`, any number of
+    times.
 
     Raises
     ------
@@ -178,8 +179,8 @@ def multiscale_roi_align(
     features : (N, C, H, W) for each level, finest first; one N, C, type and device.
     boxes, output_size, sampling_ratio, aligned, validate : as for `roi_align`; coordinates are the image's.
     scales : factor from image to feature coordinates of each level: powers of two, not ascending.
-    canonical_scale, canonical_level : a box of canonical_scale^2 pixels belongs to canonical_level, which is the
-        one of scale 2^-canonical_level. See `pyramid_levels`.
+    canonical_scale, canonical_level : a box of canonical_scale^2 pixels belongs to canonical_level, which
+        is the one of scale 2^-canonical_level. See `pyramid_levels`.
 
     Returns
     -------

@@ -36,7 +36,7 @@ def as_pair(output_size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def check_boxes(boxes: Boxes, images: int) -> None:
-    """Check shapes and types of boxes, and of a list that it has an entry for each image. Raises ValueError."""
+    """Check shapes and types of boxes, and that a list has an entry for each image. Raises ValueError."""
     if isinstance(boxes, torch.Tensor):
         check_float("boxes", boxes, (None, 5))
         return

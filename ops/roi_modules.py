@@ -1,4 +1,4 @@
-"""RoI operators as modules, with torchvision's constructors and calls, so that they can take those' places."""
+"""RoI operators as modules, with torchvision's constructors and calls, so that they can take their places."""
 
 import math
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ class RoIPool(nn.Module):
 class MultiScaleRoIAlign(nn.Module):
     """RoIAlign on the pyramid level that fits each box: `ops.roi.multiscale_roi_align`.
 
-    Set ``model.roi_heads.box_roi_pool`` of a built torchvision detector to it; the constructors of those insist
-    on their own class.
+    Set ``model.roi_heads.box_roi_pool`` of a built torchvision detector to it; the constructors of those
+    insist on their own class.
 
     Parameters
     ----------

@@ -78,15 +78,15 @@ def roi_pool(
 ) -> torch.Tensor:
     """RoI max pooling (Fast R-CNN, arXiv 1504.08083).
 
-    Corners are scaled and rounded, half away from zero, and the last pixel belongs to the RoI, which has at least
-    one. Bins are cut to the image; the maximum of an empty one is 0. Of equal maxima the first in reading order
-    takes the gradient. NaN is never a maximum; a bin of nothing else gives -infinity.
+    Corners are scaled and rounded, half away from zero, and the last pixel belongs to the RoI, which has at
+    least one. Bins are cut to the image; the maximum of an empty one is 0. Of equal maxima the first in
+    reading order takes the gradient. NaN is never a maximum; a bin of nothing else gives -infinity.
 
     Parameters
     ----------
     input : (N, C, H, W), any floating type.
-    boxes : (K, 5) as image index, x1, y1, x2, y2; or a list of N tensors (L, 4) as x1, y1, x2, y2. Any floating
-        type.
+    boxes : (K, 5) as image index, x1, y1, x2, y2; or a list of N tensors (L, 4) as x1, y1, x2, y2. Any
+        floating type.
     output_size : bins, as one number or as height and width.
     spatial_scale : factor from the coordinates of `boxes` to those of `input`.
     validate : check the arguments. Reading the values of `boxes` waits for a GPU.
@@ -98,7 +98,7 @@ def roi_pool(
     Raises
     ------
     ValueError : wrong shapes, types or devices; NaN, infinity or an image that does not exist in `boxes`.
-        Without `validate`, a RoI whose image does not exist gives zeros, and others pool what remains of them.
+        Without `validate`, a RoI whose image does not exist gives zeros, and others pool what is left.
     """
     if validate:
         check_pooling(input, boxes, output_size)

@@ -10,9 +10,8 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops import nms as module
 from ops import reference_nms as reference
-from ops.nms import batched_nms, matrix_nms, nms, nms_padded, soft_nms
+from ops.nms import KINDS, METHODS, batched_nms, matrix_nms, nms, nms_padded, soft_nms
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -29,8 +28,11 @@ def make(
     dtype: torch.dtype = torch.float32,
     ties: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes (N, 4) around 0 and scores (N,), with `ties` different scores; style "grid" has whole numbers (and so equal
-    boxes, exact thresholds and zero sizes), "wide" sizes from 1e-3 to 1e3."""
+    """Boxes (N, 4) around 0 and scores (N,), with `ties` different scores.
+
+    Style "grid" has whole numbers (and so equal boxes, exact thresholds and zero sizes), "wide" has
+    sizes from 1e-3 to 1e3.
+    """
     generator = torch.Generator().manual_seed(seed)
     corner = (torch.rand(count, 2, generator=generator, dtype=torch.float64) - 0.5) * 2 * spread
     size = torch.rand(count, 2, generator=generator, dtype=torch.float64) * 30
@@ -126,7 +128,8 @@ def test_soft_nms_examples(method, expected, device) -> None:
 def test_matrix_nms_example(device) -> None:
     boxes = torch.tensor([[0.0, 0, 2, 1], [1, 0, 2, 1], [1.5, 0, 2.5, 1]], device=device)
     scores = torch.tensor([0.9, 0.8, 0.7], device=device)
-    # IoU(0, 1) = 1/2, IoU(0, 2) = 1/5, IoU(1, 2) = 1/3; the second is suppressed by 1/2 itself: (1 - 1/3) / (1 - 1/2) > 1.
+    # IoU(0, 1) = 1/2, IoU(0, 2) = 1/5, IoU(1, 2) = 1/3; the second is suppressed by 1/2 itself, so that it
+    # does nothing to the third: (1 - 1/3) / (1 - 1/2) > 1.
     linear = matrix_nms(boxes, scores, kernel="linear")
     torch.testing.assert_close(linear.cpu(), torch.tensor([0.9, 0.8 * 0.5, 0.7 * 0.8]))
     gaussian = matrix_nms(boxes, scores, kernel="gaussian", sigma=0.5)
@@ -146,7 +149,7 @@ def test_nms_is_the_reference(device, case, threshold, kind) -> None:
     boxes, scores = from_case(case)
     threshold = threshold if kind == "iou" else 2 * threshold - 1
     result = nms(boxes.to(device), scores.to(device), threshold, kind=kind)
-    expected = reference.nms(boxes, scores, threshold, module.KINDS[kind], -1)
+    expected = reference.nms(boxes, scores, threshold, KINDS[kind], -1)
     assert result.tolist() == expected.tolist()
 
 
@@ -190,7 +193,7 @@ def test_soft_nms_is_the_reference(device, case, threshold, method) -> None:
     boxes, scores = make(case[0], case[1], style=case[2], dtype=torch.float64, ties=case[4])
     options = {"iou_threshold": threshold, "sigma": 0.5, "min_score": 0.05}
     indices, decayed = soft_nms(boxes.to(device), scores.to(device), method=method, **options)
-    expected, values = reference.soft_nms(boxes, scores, module.METHODS[method], threshold, 0.5, 0.05)
+    expected, values = reference.soft_nms(boxes, scores, METHODS[method], threshold, 0.5, 0.05)
     # One rounding apart, scores that should be equal may change places.
     assert sorted(indices.tolist()) == sorted(expected.tolist())
     torch.testing.assert_close(decayed.cpu(), values)
@@ -204,7 +207,7 @@ def test_matrix_nms_is_the_reference(device, case, classes, kernel) -> None:
     boxes, scores = make(case[0], case[1], style=case[2], dtype=torch.float64, ties=case[4])
     labels = torch.randint(0, classes, scores.shape, generator=torch.Generator().manual_seed(case[1]))
     decayed = matrix_nms(boxes.to(device), scores.to(device), labels.to(device), kernel=kernel, sigma=0.4)
-    expected = reference.matrix_nms(boxes, scores, labels, module.METHODS[kernel], 0.4)
+    expected = reference.matrix_nms(boxes, scores, labels, METHODS[kernel], 0.4)
     torch.testing.assert_close(decayed.cpu(), expected)
 
 
@@ -312,14 +315,14 @@ def test_compile_and_export(name, device) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_opcheck(device) -> None:
-    boxes, scores, labels = sample(device)
+    podium, (boxes, scores, labels) = torch.ops.podium, sample(device)
     for operator, arguments in (
-        (module._nms, (boxes, scores, 0.5, 0, -1)),
-        (module._nms, (boxes[:0], scores[:0], 0.5, 0, 3)),
-        (module._batched_nms, (boxes, scores, labels, 0.5, 0, 7)),
-        (module._nms_padded, (boxes[None], scores[None], labels[None], 0.5, 0.1, 0, 9)),
-        (module._soft_nms, (boxes.double(), scores, 1, 0.3, 0.5, 0.01)),
-        (module._matrix_nms, (boxes.half(), scores.half(), labels, 0, 0.5)),
+        (podium.nms.default, (boxes, scores, 0.5, 0, -1)),
+        (podium.nms.default, (boxes[:0], scores[:0], 0.5, 0, 3)),
+        (podium.batched_nms.default, (boxes, scores, labels, 0.5, 0, 7)),
+        (podium.nms_padded.default, (boxes[None], scores[None], labels[None], 0.5, 0.1, 0, 9)),
+        (podium.soft_nms.default, (boxes.double(), scores, 1, 0.3, 0.5, 0.01)),
+        (podium.matrix_nms.default, (boxes.half(), scores.half(), labels, 0, 0.5)),
     ):
         torch.library.opcheck(operator, arguments)
 
@@ -376,13 +379,13 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 LEVEL_CODE = """
 import sys, torch
-from ops import nms as module
+from ops.nms import matrix_nms, nms, soft_nms
 for boxes, scores, kept, selected, decayed, matrix in torch.load(sys.argv[1]):
-    assert torch.equal(module.nms(boxes, scores, 0.4), kept)
-    found, values = module.soft_nms(boxes, scores)
+    assert torch.equal(nms(boxes, scores, 0.4), kept)
+    found, values = soft_nms(boxes, scores)
     assert torch.equal(found, selected)
     torch.testing.assert_close(values, decayed)
-    torch.testing.assert_close(module.matrix_nms(boxes, scores), matrix)
+    torch.testing.assert_close(matrix_nms(boxes, scores), matrix)
 """
 
 

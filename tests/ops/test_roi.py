@@ -283,7 +283,7 @@ def test_equals_torchvision(name, device) -> None:
         rois = make_rois(pick(0, 12), images, shape[2] * 2, shape[3] * 2, seed).to(device, dtype)
         if name == "ps_roi_pool":  # torchvision leaves the last row and column out, forward only
             rois[:, 1:] = (
-                rois[:, 1:].clamp(min=0).minimum(rois.new_tensor([shape[3], shape[2]] * 2) * 2 - 2.1)
+                rois[:, 1:].clamp(min=0).minimum(rois.new_tensor([shape[3], shape[2]] * 2) * 2 - 3.1)
             )
         if name == "ps_roi_align" and ratio <= 0:  # torchvision divides by no samples
             rois[:, 3:] = torch.maximum(rois[:, 3:], rois[:, 1:3] + 1)
@@ -342,13 +342,17 @@ def test_module_in_a_torchvision_detector() -> None:
     model = model.eval()
     theirs = model.roi_heads.box_roi_pool
     ours = MultiScaleRoIAlign(theirs.featmap_names, theirs.output_size, theirs.sampling_ratio)
-    image = torch.rand(3, 200, 260)
+    calls = []
+    theirs.register_forward_hook(lambda module, arguments, output: calls.append((arguments, output)))
+    images = [torch.rand(3, 200, 260), torch.rand(3, 180, 220)]
     with torch.no_grad():
-        expected = model([image])
+        model(images)
+        ((arguments, expected),) = calls
+        assert len(expected) > 100
+        close(ours(*arguments), expected, torch.float32, 10)
         model.roi_heads.box_roi_pool = ours
-        actual = model([image])
-    assert len(expected[0]["boxes"]) > 0
-    torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-4)
+        model.roi_heads.score_thresh = 0.0
+        assert len(model(images)[1]["boxes"]) > 0
 
 
 # What a torch operator must do

@@ -60,8 +60,8 @@ struct Rule {
   bool needs_overlap() const { return threshold >= (kind == IouKind::iou ? T(0) : T(1e-3)); }
 };
 
-// Whether one of the kept boxes suppresses `box`. inter / (a + b - inter) > t is inter > s a + s b with s = t / (1 + t):
-// a bound a little below (column `extra` holds s b, less a bit) finds those that may, and only these are divided.
+// Whether one of the kept boxes suppresses `box`. inter / (a + b - inter) > t is inter > s a + s b, s = t / (1 + t): a
+// bound a little below (column `extra` holds s b, less a bit) finds those that may, and only these are divided.
 template <class T>
 bool suppressed(const BoxList<T>& kept, const Rule<T>& rule, const T* box, T area, T scaled) {
   using L = Lanes<T>;
@@ -95,11 +95,12 @@ bool suppressed_plainly(const BoxList<T>& kept, const Rule<T>& rule, const T* bo
   return false;
 }
 
-// An exact index of kept boxes by size and place, for when there are thousands of them. From IoU > t it follows that the
-// one-dimensional IoU of each axis is > t, hence t w < w' < w / t, and the left ends x, x' are near: x' - x <
-// (w - t w') / (1 + t) and x - x' < (w' - t w) / (1 + t). Boxes are hashed by the binary exponents of width and height and
-// by the cell of their corner, in a lattice as fine as these bounds; a query looks into every cell in reach. Rounding is
-// monotone, so the rounded bounds hold for rounded numbers too, and the 1e-4 taken off t covers the rounding of IoU.
+// An exact index of kept boxes by size and place, for when there are thousands of them. From IoU > t it follows that
+// the one-dimensional IoU of each axis is > t, hence t w < w' < w / t, and the left ends x, x' are near: x' - x <
+// (w - t w') / (1 + t) and x - x' < (w' - t w) / (1 + t). Boxes are hashed by the binary exponents of width and height
+// and by the cell of their corner, in a lattice as fine as these bounds; a query looks into every cell in reach.
+// Rounding is monotone, so the rounded bounds hold for rounded numbers too, and the 1e-4 taken off t covers the
+// rounding of IoU.
 template <class T>
 class Index {
  public:

@@ -68,8 +68,8 @@ struct Lanes {
 #endif
 #undef PODIUM_LANES
 
-// Boxes in columns, padded to whole vectors with boxes that overlap nothing. `extra` is the user's column; in the
-// padding it is +infinity.
+// Boxes in columns, padded to whole vectors with boxes that overlap nothing. `extra` is the user's column, +infinity
+// in the padding.
 template <class T>
 struct BoxList {
   static constexpr int64_t step = Lanes<T>::width;

@@ -30,8 +30,8 @@ inline uint64_t descending_key(double score) {
   return bits >> 63 ? bits : ~bits & 0x7FFFFFFFFFFFFFFFu;
 }
 
-// Sorts by ascending key, equal keys in the order given. `spare` has as much room as `items`; returns whichever of the two
-// holds the result.
+// Sorts by ascending key, equal keys in the order given. `spare` has as much room as `items`; returns whichever of the
+// two holds the result.
 template <class Key>
 Item<Key>* radix_sort(Item<Key>* items, Item<Key>* spare, int64_t count) {
   if (count <= 32) {

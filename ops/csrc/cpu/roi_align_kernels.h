@@ -12,7 +12,8 @@ int64_t roi_scratch(int64_t pixels, int64_t columns, int64_t bins) {
 }
 
 // pool: writes `out`, of which `roi_step` leads to the next RoI and whose planes are (row, column) bins.
-// spread: the transposed operation. `grad` is laid out as `out` is; adds into `image` if `add`, else overwrites it whole.
+// spread: the transposed operation. `grad` is laid out as `out` is; adds into `image` if `add` or if
+// the work is direct, else overwrites it whole.
 #define PODIUM_API                                                                                                    \
   void roi_pool_taps_f32(const RoiWork<float>& work, const Planes<const float>& image, const Planes<float>& out,      \
                          int64_t roi_step, float* scratch);                                                           \

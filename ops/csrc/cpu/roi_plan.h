@@ -19,8 +19,8 @@ struct Plan {
   void clear() { rois.clear(), ends.clear(), taps.clear(), most_columns = 0; }
 };
 
-// Adds `weight` at a position to the taps of a bin, those from `from` on. Positions mostly ascend, so that a repeated one
-// is among the last.
+// Adds `weight` at a position to the taps of a bin, those from `from` on. Positions mostly ascend, so that a repeated
+// one is among the last.
 template <class T>
 void add_tap(std::vector<Tap<T>>& taps, size_t from, int64_t at, T weight) {
   if (weight == T(0)) return;

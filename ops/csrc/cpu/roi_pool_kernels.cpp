@@ -48,6 +48,18 @@ void unpack_positions(const Position<T>* lines, int64_t bins, const Planes<int64
   }
   // Turned as floating numbers of the same width: they are only moved.
   unpack(reinterpret_cast<const T*>(lines), Rect{0, 0, 1, bins}, Planes<T>{turned, to.channels, bins, 0, 1});
+  if (to.channel == bins && streamable(to.data, to.channels * bins * 8)) {
+    for (int64_t at = 0; at < to.channels * bins; at += 8) {
+      int64_t line[8];
+      for (int i = 0; i < 8; ++i) {
+        Position<T> position;
+        std::memcpy(&position, turned + at + i, sizeof(T));
+        line[i] = position;
+      }
+      stream_line(to.data + at, line);
+    }
+    return;
+  }
   for (int64_t c = 0; c < to.channels; ++c) {
     int64_t* row = to.data + c * to.channel;
     for (int64_t b = 0; b < bins; ++b) {
@@ -77,13 +89,14 @@ void pool(const RoiMaxWork& work, const Planes<const T>& image, const Planes<T>&
     const int64_t* columns = rows + 2 * work.pooled_height;
     for (int64_t p = 0, b = 0; p < work.pooled_height; ++p)
       for (int64_t q = 0; q < work.pooled_width; ++q, ++b)
-        max_of_bin(lines, pitch, Rect{rows[2 * p], columns[2 * q], rows[2 * p + 1], columns[2 * q + 1]}, rect, work.width,
-                   tile + b * L, where + b * L);
+        max_of_bin(lines, pitch, Rect{rows[2 * p], columns[2 * q], rows[2 * p + 1], columns[2 * q + 1]}, rect,
+                   work.width, tile + b * L, where + b * L);
     const int64_t at = work.members[i] * roi_step;
     unpack_row(tile, bins, Planes<T>{out.data + at, out.channels, out.channel, out.row, out.column}, turned);
     unpack_positions<T>(where, bins, Planes<int64_t>{positions + at, out.channels, out.channel, out.row, out.column},
                         turned);
   }
+  finish_streaming();
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Runs the kernels of roi_align_kernels.h over RoIs, images of one or more pyramid levels, and channels.
 #pragma once
 
+#include <array>
+#include <utility>
+
 #include "roi_align_kernels.h"
 #include "roi_binding.h"
 #include "roi_plan.h"
@@ -24,6 +27,15 @@ struct Pooling {
 // sums, so it is a constant.
 constexpr int64_t rois_at_once = 4096;
 
+// Whether all channels of each pixel are aligned cache lines.
+template <class T>
+bool made_of_lines(const Tensor& image) {
+  bool good = image.numel() > 0 && image.stride(1) == 1 && image.size(1) % lanes<T> == 0 &&
+              reinterpret_cast<uintptr_t>(image.const_data_ptr()) % 64 == 0;
+  for (const int64_t d : {0, 2, 3}) good = good && image.stride(d) % lanes<T> == 0;
+  return good;
+}
+
 // forward: images -> bins (K, c, pooled_height, pooled_width); else bins -> images, which are overwritten whole.
 template <class T, class Planner>
 void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
@@ -40,6 +52,10 @@ void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
   const int64_t k = rois.size(0);
   const T* corners = read<T>(rois);
   void* bins_data = forward ? bins.mutable_data_ptr() : const_cast<void*>(bins.const_data_ptr());
+  bool direct = !positional && made_of_lines<T>(bins);
+  for (const Tensor& image : images) direct = direct && made_of_lines<T>(image);
+  if (direct && !forward)
+    for (Tensor image : images) torch::stable::zero_(image);
   Plan<T> plan;
   for (int64_t begin = 0; begin < std::max<int64_t>(k, 1); begin += rois_at_once) {
     const int64_t end = std::min(k, begin + rois_at_once);
@@ -56,7 +72,7 @@ void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
       members[image < 0 ? 0 : first_map[level] + image].push_back(i - begin);
     }
     std::vector<RoiWork<T>> works(count);
-    int64_t scratch_size = 0;
+    int64_t scratch_size = (plan.most_columns + 1) * blocks * L;  // of direct work
     for (int64_t m = 0; m < count; ++m) {
       Rect rect{INT64_MAX, INT64_MAX, 0, 0};
       int64_t windows = 0, largest = 0;
@@ -71,42 +87,64 @@ void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
       if (rect.y1 == 0) rect = {};
       const bool one_by_one = forward && windows < rect.area();
       works[m] = {plan.rois.data(), plan.ends.data(), plan.taps.data(), members[m].data(), int64_t(members[m].size()),
-                  pooled_height, pooled_width, 0, pooled_height, 0, pooled_width, rect, one_by_one};
-      scratch_size = std::max(scratch_size, roi_scratch<T>(one_by_one ? largest : rect.area(), plan.most_columns, bin_count));
+                  pooled_height, pooled_width, 0, pooled_height, 0, pooled_width, rect, one_by_one, direct};
+      if (!direct)
+        scratch_size = std::max(scratch_size, roi_scratch<T>(one_by_one ? largest : rect.area(), plan.most_columns,
+                                                             bin_count));
     }
-    // Images vary fastest, so that threads, which get consecutive tasks, share the RoIs evenly.
-    torch::stable::parallel_for(0, blocks * planes * count, 1, [&](int64_t first, int64_t last) {
-      const auto scratch = aligned_memory<T>(scratch_size);
-      for (int64_t task = first; task < last; ++task) {
-        const int64_t m = task % count, plane = task / count % planes, channel = task / count / planes * L;
-        RoiWork<T> work = works[m];
-        if (work.count == 0 && (forward || begin > 0)) continue;
-        if (positional) {
-          work.row_first = plane / pooled_width, work.row_last = work.row_first + 1;
-          work.column_first = plane % pooled_width, work.column_last = work.column_first + 1;
-        }
-        const int64_t taken = std::min(L, channels - channel);
-        const Tensor& image = images[maps[m].first];
-        void* image_data = forward ? const_cast<void*>(image.const_data_ptr()) : image.mutable_data_ptr();
-        const auto pixels = planes_of<T>(image_data, image, maps[m].second, channel * planes + plane, planes, taken);
-        const auto pooled = planes_of<T>(bins_data, bins, begin, channel, 1, taken);
-        const Planes<const T> from_pixels{pixels.data, taken, pixels.channel, pixels.row, pixels.column};
-        const Planes<const T> from_pooled{pooled.data, taken, pooled.channel, pooled.row, pooled.column};
-        if constexpr (sizeof(T) == 8) {
-          if (forward)
-            PODIUM_SELECT(roi_pool_taps_f64)(work, from_pixels, pooled, bins.stride(0), scratch.get());
-          else
-            PODIUM_SELECT(roi_spread_taps_f64)(work, from_pooled, bins.stride(0), pixels, image.size(2), image.size(3),
-                                               begin > 0, scratch.get());
-        } else {
-          if (forward)
-            PODIUM_SELECT(roi_pool_taps_f32)(work, from_pixels, pooled, bins.stride(0), scratch.get());
-          else
-            PODIUM_SELECT(roi_spread_taps_f32)(work, from_pooled, bins.stride(0), pixels, image.size(2), image.size(3),
-                                               begin > 0, scratch.get());
-        }
+    const auto run_one = [&](const RoiWork<T>& work, int64_t m, int64_t plane, int64_t channel, int64_t taken,
+                             T* scratch) {
+      const Tensor& image = images[maps[m].first];
+      void* image_data = forward ? const_cast<void*>(image.const_data_ptr()) : image.mutable_data_ptr();
+      const auto pixels = planes_of<T>(image_data, image, maps[m].second, channel * planes + plane, planes, taken);
+      const auto pooled = planes_of<T>(bins_data, bins, begin, channel, 1, taken);
+      const Planes<const T> from_pixels{pixels.data, taken, pixels.channel, pixels.row, pixels.column};
+      const Planes<const T> from_pooled{pooled.data, taken, pooled.channel, pooled.row, pooled.column};
+      const int64_t step = bins.stride(0), height = image.size(2), width = image.size(3);
+      if constexpr (sizeof(T) == 8) {
+        if (forward)
+          PODIUM_SELECT(roi_pool_taps_f64)(work, from_pixels, pooled, step, scratch);
+        else
+          PODIUM_SELECT(roi_spread_taps_f64)(work, from_pooled, step, pixels, height, width, begin > 0, scratch);
+      } else {
+        if (forward)
+          PODIUM_SELECT(roi_pool_taps_f32)(work, from_pixels, pooled, step, scratch);
+        else
+          PODIUM_SELECT(roi_spread_taps_f32)(work, from_pooled, step, pixels, height, width, begin > 0, scratch);
       }
-    });
+    };
+    if (direct && forward) {  // threads share the RoIs
+      std::vector<std::pair<int64_t, const int64_t*>> tasks;
+      for (int64_t m = 0; m < count; ++m)
+        for (const int64_t& i : members[m]) tasks.emplace_back(m, &i);
+      torch::stable::parallel_for(0, int64_t(tasks.size()), 1, [&](int64_t first, int64_t last) {
+        const auto scratch = aligned_memory<T>(scratch_size);
+        for (int64_t task = first; task < last; ++task) {
+          RoiWork<T> work = works[tasks[task].first];
+          work.members = tasks[task].second, work.count = 1;
+          run_one(work, tasks[task].first, 0, 0, channels, scratch.get());
+        }
+      });
+    } else if (direct) {  // threads share the channels, so that each sum is one thread's
+      torch::stable::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
+        const auto scratch = aligned_memory<T>(scratch_size);
+        for (int64_t m = 0; m < count; ++m) run_one(works[m], m, 0, first * L, (last - first) * L, scratch.get());
+      });
+    } else {  // likewise; images vary fastest, so that all threads get as many RoIs
+      torch::stable::parallel_for(0, blocks * planes * count, 1, [&](int64_t first, int64_t last) {
+        const auto scratch = aligned_memory<T>(scratch_size);
+        for (int64_t task = first; task < last; ++task) {
+          const int64_t m = task % count, plane = task / count % planes, channel = task / count / planes * L;
+          RoiWork<T> work = works[m];
+          if (work.count == 0 && (forward || begin > 0)) continue;
+          if (positional) {
+            work.row_first = plane / pooled_width, work.row_last = work.row_first + 1;
+            work.column_first = plane % pooled_width, work.column_last = work.column_first + 1;
+          }
+          run_one(work, m, plane, channel, std::min(L, channels - channel), scratch.get());
+        }
+      });
+    }
   }
 }
 
@@ -147,7 +185,8 @@ Tensor pool_images(const std::vector<Tensor>& inputs, const Tensor& rois, const 
     using T = decltype(zero);
     const auto planner = make_planner(zero);
     if (any)
-      run(Pooling<T, decltype(planner)>{images, scales, dense_rois, level, pooled_height, pooled_width, positional, planner},
+      run(Pooling<T, decltype(planner)>{images, scales, dense_rois, level, pooled_height, pooled_width, positional,
+                                        planner},
           out, true);
   };
   type == ScalarType::Double ? go(double(0)) : go(float(0));
@@ -183,7 +222,8 @@ std::vector<Tensor> spread_images(const Tensor& grad, const std::vector<std::arr
   const auto go = [&](auto zero) {
     using T = decltype(zero);
     const auto planner = make_planner(zero);
-    run(Pooling<T, decltype(planner)>{images, scales, dense_rois, level, pooled_height, pooled_width, positional, planner},
+    run(Pooling<T, decltype(planner)>{images, scales, dense_rois, level, pooled_height, pooled_width, positional,
+                                      planner},
         typed_grad, false);
   };
   type == ScalarType::Double ? go(double(0)) : go(float(0));

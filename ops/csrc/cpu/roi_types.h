@@ -52,6 +52,8 @@ struct RoiWork {
   int64_t row_first, row_last, column_first, column_last;  // the bins wanted: all, or one in position-sensitive pooling
   Rect rect;       // holds the windows of all members
   bool one_by_one;  // the windows are so small together that packing each is cheaper than packing `rect`
+  bool direct;      // image and bins consist of aligned lines of channels already: nothing is packed, and all of
+                    // the channels given are worked on at once
 };
 
 }  // namespace podium

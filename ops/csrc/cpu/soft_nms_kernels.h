@@ -16,8 +16,8 @@ struct SoftNmsRule {
 };
 
 // Soft-NMS (arXiv 1704.04503) of boxes (count, 4). Writes the rows that are selected, in this order, and their decayed
-// scores; returns their number. Matrix NMS (arXiv 2003.10152) of boxes of one label, best first: the k-th is row items[k]
-// of boxes (x, 4); decayed[row] becomes the product of scores[row] and its decay.
+// scores; returns their number. Matrix NMS (arXiv 2003.10152) of boxes of one label, best first: the k-th is row
+// items[k] of boxes (x, 4); decayed[row] becomes the product of scores[row] and its decay.
 #define PODIUM_API                                                                                          \
   int64_t soft_nms_f32(const float* boxes, const float* scores, int64_t count, const SoftNmsRule& rule,     \
                        int64_t* selected, float* decayed);                                                  \

@@ -90,11 +90,11 @@ inline constexpr size_t kStack = 64 * 1024;
 inline Warp& own_warp() { return warps[running->number / 32]; }
 inline int own_lane() { return running->number % 32; }
 
-inline void yield() {
+__attribute__((noinline)) inline void yield() {
   if (_setjmp(running->jump) == 0) _longjmp(scheduler, 1);
 }
 
-inline void resume() {
+__attribute__((noinline)) inline void resume() {
   if (_setjmp(scheduler) != 0) return;
   if (running->started) _longjmp(running->jump, 1);
   running->started = true;

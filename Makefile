@@ -26,10 +26,10 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	USE_CUDA=0 $(BIN)/python -m ops.build
+	$(BIN)/python -m ops.build
 	@touch $@
 
-ops: $(READY) ## compile the operators, with nvcc also for CUDA (set-up compiles those for the CPU)
+ops: $(READY) ## compile the operators, with nvcc also for CUDA; part of set-up (USE_CUDA=0: CPU only)
 	$(BIN)/python -m ops.build
 
 bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' in one run
@@ -64,7 +64,7 @@ export: $(READY) ## write class folders of hard links for other tools
 	@$(STAGE)
 
 test: $(READY) ## run the test suite; says what it skipped and why
-	USE_CUDA=0 $(BIN)/python -m ops.build
+	$(BIN)/python -m ops.build
 	$(BIN)/python -m pytest -n 2
 
 test-slow: $(READY) ## run the tests that take minutes

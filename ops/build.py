@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -142,7 +143,7 @@ def cuda_units(nvcc: str) -> list[Unit]:
 def build(units: list[Unit], library: Path, linker: list[str], force: bool) -> bool:
     """Compile what changed and link; returns whether anything was done. Raises SystemExit with the compiler's
     words."""
-    stale = [unit for unit in units if force or not _fresh(unit)]
+    stale = [unit for unit in units if force or not is_fresh(unit)]
     if not stale and library.exists():
         return False
     workers = os.cpu_count() or 1
@@ -172,7 +173,8 @@ def _compile(unit: Unit) -> str:
     return ""
 
 
-def _fresh(unit: Unit) -> bool:
+def is_fresh(unit: Unit) -> bool:
+    """Whether the object is there and was made from these sources by this command."""
     stamp = unit.target.with_suffix(".stamp")
     return unit.target.exists() and stamp.exists() and stamp.read_text() == _stamp(unit)
 
@@ -191,6 +193,23 @@ def find_nvcc() -> str | None:
         return None
     home = os.environ.get("CUDA_HOME")
     return shutil.which("nvcc", path=f"{home}/bin" if home else None) or shutil.which("nvcc")
+
+
+def cuda_obstacle(nvcc: str | None) -> str | None:
+    """Why the CUDA operators cannot be compiled here, or None where they can.
+
+    Another major version of CUDA than torch's would link against a runtime that is not there when the library
+    is loaded, and that would raise. Beside a torch without CUDA they are compiled, and not loaded.
+    """
+    if nvcc is None:
+        return "USE_CUDA=0" if os.environ.get("USE_CUDA") == "0" else "no nvcc on the PATH or under CUDA_HOME"
+    said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    compiler = re.search(r"release (\d+)", said)
+    version_file = Path(importlib.util.find_spec("torch").origin).parent / "version.py"
+    runtime = re.search(r"^cuda\b.*= '(\d+)", version_file.read_text(), re.MULTILINE)
+    if compiler and runtime and compiler[1] != runtime[1]:
+        return f"{nvcc} is of CUDA {compiler[1]} and torch of CUDA {runtime[1]}: install a matching toolkit"
+    return None
 
 
 def main() -> None:
@@ -218,13 +237,12 @@ def main() -> None:
     print(f"CPU operators: {'built' if done else 'up to date'}")
     _record(compiler, [])
     nvcc = find_nvcc()
-    units = cuda_units(nvcc) if nvcc else []
-    if not units:
-        reason = "no nvcc on the PATH or under CUDA_HOME" if not nvcc else "there are no sources"
+    reason = cuda_obstacle(nvcc)
+    if reason:
         print(f"CUDA operators: not built ({reason})")
         return
     linker = [nvcc, "-Xcompiler", "-fPIC", "--cudart", "shared"]
-    done = build(units, OUTPUT / "podium_cuda.so", linker, options.force)
+    done = build(cuda_units(nvcc), OUTPUT / "podium_cuda.so", linker, options.force)
     print(f"CUDA operators: {'built' if done else 'up to date'}")
     _record(compiler, cuda_architectures(nvcc))
 

@@ -61,7 +61,7 @@ def check_number(name: str, value: float, low: float, high: float) -> None:
 def check_finite(name: str, tensor: torch.Tensor) -> None:
     """Check that there is no NaN or infinity. Synchronises a GPU. Raises ValueError naming the first bad
     row."""
-    if not _can_look(tensor):
+    if not can_look(tensor):
         return
     good = torch.isfinite(tensor)
     if not bool(good.all()):
@@ -72,7 +72,7 @@ def check_finite(name: str, tensor: torch.Tensor) -> None:
 def check_ordered(name: str, boxes: torch.Tensor) -> None:
     """Check that boxes (N, 4) in xyxy have x1 <= x2 and y1 <= y2. Raises ValueError naming the first bad
     row."""
-    if not _can_look(boxes):
+    if not can_look(boxes):
         return
     inverted = (boxes[..., 2:] < boxes[..., :2]).any(dim=-1)
     if bool(inverted.any()):
@@ -80,7 +80,7 @@ def check_ordered(name: str, boxes: torch.Tensor) -> None:
         raise ValueError(f"{name} has x2 < x1 or y2 < y1, first in row {row}: boxes are x1, y1, x2, y2")
 
 
-def _can_look(tensor: torch.Tensor) -> bool:
+def can_look(tensor: torch.Tensor) -> bool:
     """Whether values can be read: not while compiling or exporting, nor on fake or transformed tensors."""
     if torch.compiler.is_compiling() or tensor.is_meta:
         return False

@@ -256,7 +256,7 @@ def _check(boxes: torch.Tensor, scores: torch.Tensor, **others: torch.Tensor) ->
 
 
 def _check_values(boxes: torch.Tensor, scores: torch.Tensor) -> None:
-    if not checks._can_look(boxes) or not checks._can_look(scores):
+    if not checks.can_look(boxes) or not checks.can_look(scores):
         return
     if LOADED.cpu and boxes.device.type == "cpu" and _nms_valid(boxes, scores):  # one pass instead of nine
         return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from ops.reference import computed
+from ops.roi_boxes import in_order_of
 
 Weights = tuple[torch.Tensor, torch.Tensor]
 RoiWeights = Callable[[torch.Tensor, int, int], Weights]
@@ -140,17 +141,6 @@ def roi_pool_backward(
     return in_order_of(grad, out.reshape(batch, channels, height, width).to(grad.dtype))
 
 
-def in_order_of(like: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """`tensor` (4-d) in the memory order, channels first or last, of `like`."""
-    return tensor.contiguous(memory_format=memory_order(like))
-
-
-def memory_order(tensor: torch.Tensor) -> torch.memory_format:
-    """channels_last where a 4-d tensor is that and not also in the usual order."""
-    last = not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
-
-
 def align_weights(
     spatial_scale: float, pooled_height: int, pooled_width: int, sampling_ratio: int, half_pixel: bool,
     at_least_one: bool,
@@ -162,6 +152,10 @@ def align_weights(
         extent = (end - start).clamp(min=1) if at_least_one else end - start
         return _sampled_axis(start, extent / pooled, pooled, sampling_ratio, size)
 
+    return _both_axes(axis, pooled_height, pooled_width)
+
+
+def _both_axes(axis: Callable[..., torch.Tensor], pooled_height: int, pooled_width: int) -> RoiWeights:
     def weights(corners: torch.Tensor, height: int, width: int) -> Weights:
         x1, y1, x2, y2 = corners
         return axis(y1, y2, pooled_height, height), axis(x1, x2, pooled_width, width)
@@ -203,11 +197,7 @@ def _average_weights(spatial_scale: float, pooled_height: int, pooled_width: int
             out[p, first:last] = 1 / max(last - first, 1)
         return out
 
-    def weights(corners: torch.Tensor, height: int, width: int) -> Weights:
-        x1, y1, x2, y2 = corners
-        return axis(y1, y2, pooled_height, height), axis(x1, x2, pooled_width, width)
-
-    return weights
+    return _both_axes(axis, pooled_height, pooled_width)
 
 
 def _pixel_bounds(

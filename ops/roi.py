@@ -9,8 +9,7 @@ from ops import reference_roi
 from ops._library import define
 from ops.checks import check_number, check_together
 from ops.reference import computed
-from ops.reference_roi import memory_order
-from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale
+from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
 
 _HOW = "float spatial_scale, SymInt pooled_height, SymInt pooled_width, int sampling_ratio, bool aligned"
 _roi_align = define(f"roi_align(Tensor input, Tensor rois, {_HOW}) -> Tensor", reference_roi.roi_align)

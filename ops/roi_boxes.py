@@ -1,10 +1,10 @@
-"""What the RoI operators share: boxes as RoIs, and the checks of their arguments."""
+"""What the RoI operators share: boxes as RoIs, memory order, and the checks of their arguments."""
 
 from collections.abc import Sequence
 
 import torch
 
-from ops.checks import _can_look, check_finite, check_float, check_number, check_together
+from ops.checks import can_look, check_finite, check_float, check_number, check_together
 
 Boxes = torch.Tensor | Sequence[torch.Tensor]
 """RoIs (K, 5) as image index, x1, y1, x2, y2; or for each image its boxes (L, 4) as x1, y1, x2, y2."""
@@ -33,6 +33,17 @@ def as_pair(output_size: int | Sequence[int]) -> tuple[int, int]:
         return output_size[0], output_size[0]
     height, width = output_size
     return height, width
+
+
+def in_order_of(like: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """`tensor` (4-d) in the memory order, channels first or last, of `like`."""
+    return tensor.contiguous(memory_format=memory_order(like))
+
+
+def memory_order(tensor: torch.Tensor) -> torch.memory_format:
+    """channels_last where a 4-d tensor is that and not also in the usual order."""
+    last = not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def check_boxes(boxes: Boxes, images: int) -> None:
@@ -72,7 +83,7 @@ def check_rois(input: torch.Tensor, rois: torch.Tensor) -> None:
     """Check that RoIs (K, 5) are finite and their images exist. Synchronises a GPU. Raises ValueError."""
     check_together(input=input, boxes=rois)
     check_finite("boxes", rois)
-    if not _can_look(rois) or rois.shape[0] == 0:
+    if not can_look(rois) or rois.shape[0] == 0:
         return
     low, high = (int(bound) for bound in rois[:, 0].aminmax())
     if low < 0 or high >= input.shape[0]:

@@ -7,8 +7,7 @@ import torch
 from ops import reference_roi
 from ops._library import define
 from ops.reference import computed
-from ops.reference_roi import memory_order
-from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale
+from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
 
 _roi_pool = define(
     "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width)"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from ops import build
 from ops._library import LOADED
@@ -89,3 +90,23 @@ def test_the_build_leaves_a_record(tmp_path):
     if not record.exists():
         pytest.skip("the operators are not compiled")
     assert "torch" in json.loads(record.read_text())
+
+
+def test_cuda_kernels_are_compiled_wherever_nvcc_is():
+    nvcc = build.find_nvcc()
+    obstacle = build.cuda_obstacle(nvcc)
+    if obstacle:
+        pytest.skip(f"the CUDA sources were not compiled: {obstacle}")
+    units = build.cuda_units(nvcc)
+    assert len(units) == len(list((build.SOURCES / "cuda").glob("*.cu"))) > 0
+    assert (build.OUTPUT / "podium_cuda.so").exists(), "run `make ops`"
+    assert all(build.is_fresh(unit) for unit in units), "the sources changed: run `make ops`"
+
+
+def test_a_toolkit_of_another_major_version_than_torchs_is_not_used(tmp_path):
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 9.2, V9.2.88'\n")
+    nvcc.chmod(0o755)
+    if not torch.version.cuda:
+        pytest.skip("this torch is without CUDA: any toolkit will do")
+    assert "is of CUDA 9 and torch of CUDA" in build.cuda_obstacle(str(nvcc))

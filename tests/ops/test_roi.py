@@ -587,6 +587,7 @@ def test_strange_rois_do_no_harm(name, device) -> None:
         out = run(name, leaf, rois, ratio=ratio, aligned=aligned, validate=False)
         (grad,) = torch.autograd.grad(out, leaf, torch.ones_like(out))
         assert out.isfinite().all() and grad.isfinite().all()
+        assert run_reference(name, input.detach(), rois, ratio=ratio, aligned=aligned).isfinite().all()
         if len(rows) and name != "roi_pool":
             nowhere = ~((rois[:, 0] > -1) & (rois[:, 0] < 2) & rois.isfinite().all(dim=1))
             if name != "ps_roi_pool":

@@ -101,11 +101,11 @@ def ps_roi_pool_backward(
 def roi_pool(
     input: torch.Tensor, rois: torch.Tensor, spatial_scale: float, pooled_height: int, pooled_width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """RoI max pooling (arXiv 1504.08083): the maxima, and their flat positions in H * W (-1 for none)."""
+    """RoI max pooling (arXiv 1504.08083): maxima, and their flat positions in H * W (int32, -1: none)."""
     (channels, height, width), count = input.shape[1:], rois.shape[0]
     images = computed(input)
     out = images.new_zeros((count, channels, pooled_height, pooled_width))
-    argmax = torch.full_like(out, -1, dtype=torch.int64)
+    argmax = torch.full_like(out, -1, dtype=torch.int32)
     for index, image, (x1, y1, x2, y2) in _placed(rois.to(images.dtype), input.shape[0]):
         rows = _pixel_bounds(y1 * spatial_scale, y2 * spatial_scale, True, pooled_height, height)
         columns = _pixel_bounds(x1 * spatial_scale, x2 * spatial_scale, True, pooled_width, width)
@@ -119,7 +119,7 @@ def roi_pool(
                 place = (values == best[:, None]).to(torch.uint8).argmax(dim=1)  # the first, in reading order
                 flat = (top + place // (right - left)) * width + left + place % (right - left)
                 out[index, :, p, q] = best
-                argmax[index, :, p, q] = torch.where(best == -math.inf, -1, flat)
+                argmax[index, :, p, q] = torch.where(best == -math.inf, -1, flat).int()
     return in_order_of(input, out.to(input.dtype)), in_order_of(input, argmax)
 
 
@@ -135,7 +135,7 @@ def roi_pool_backward(
     """Adds every bin's gradient at its maximum."""
     out = computed(grad).new_zeros((batch, channels, height * width))
     for index, image, _ in _placed(rois, batch):
-        place, value = argmax[index].flatten(1), computed(grad[index]).flatten(1)
+        place, value = argmax[index].flatten(1).long(), computed(grad[index]).flatten(1)
         found = (place >= 0) & (place < height * width)
         out[image].scatter_add_(1, place.where(found, 0), value.where(found, 0))
     return in_order_of(grad, out.reshape(batch, channels, height, width).to(grad.dtype))

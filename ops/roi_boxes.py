@@ -74,6 +74,13 @@ def check_pooling(
     check_number("sampling_ratio", max(sampling_ratio, 0), 0, MOST_SAMPLES)
 
 
+def check_pixels(input: torch.Tensor) -> None:
+    """Check that positions in a channel of `input` (N, C, H, W) fit 32 bits. Raises ValueError."""
+    # Not while compiling: the product would become a guard on both sizes. The kernels refuse it as well.
+    if can_look(input) and input.shape[2] * input.shape[3] >= 2**31:
+        raise ValueError(f"input must have fewer than 2**31 pixels, not {input.shape[2]} x {input.shape[3]}")
+
+
 def check_scale(spatial_scale: float) -> None:
     """Check that a scale is finite and positive. Raises ValueError."""
     check_number("spatial_scale", spatial_scale, 1e-9, 1e9)

@@ -7,7 +7,16 @@ import torch
 from ops import reference_roi
 from ops._library import define
 from ops.reference import computed
-from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
+from ops.roi_boxes import (
+    Boxes,
+    as_pair,
+    as_rois,
+    check_pixels,
+    check_pooling,
+    check_rois,
+    check_scale,
+    memory_order,
+)
 
 _roi_pool = define(
     "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width)"
@@ -25,7 +34,7 @@ _roi_pool_backward = define(
 def _(input, rois, spatial_scale, pooled_height, pooled_width):
     shape, order = (rois.shape[0], input.shape[1], pooled_height, pooled_width), memory_order(input)
     out = torch.empty(shape, dtype=input.dtype, device=input.device, memory_format=order)
-    return out, torch.empty(shape, dtype=torch.int64, device=input.device, memory_format=order)
+    return out, torch.empty(shape, dtype=torch.int32, device=input.device, memory_format=order)
 
 
 @torch.library.register_fake("podium::roi_pool_backward")
@@ -56,7 +65,7 @@ def _gradient_of_backward(ctx, grad):
     image = computed(rois[:, 0])
     found = ((image > -1) & (image < images))[:, None, None, None] & (argmax >= 0) & (argmax < pixels)
     planes = grad.flatten(2)[image.nan_to_num(nan=0).clamp(0, max(images - 1, 0)).long()]
-    values = planes.gather(2, argmax.where(found, 0).flatten(2)).reshape(argmax.shape)
+    values = planes.gather(2, argmax.where(found, 0).flatten(2).long()).reshape(argmax.shape)
     return values.where(found, 0), *[None] * 6
 
 
@@ -83,7 +92,7 @@ def roi_pool(
 
     Parameters
     ----------
-    input : (N, C, H, W), any floating type.
+    input : (N, C, H, W), any floating type; H * W is less than 2**31.
     boxes : (K, 5) as image index, x1, y1, x2, y2; or a list of N tensors (L, 4) as x1, y1, x2, y2. Any
         floating type.
     output_size : bins, as one number or as height and width.
@@ -102,6 +111,7 @@ def roi_pool(
     if validate:
         check_pooling(input, boxes, output_size)
         check_scale(spatial_scale)
+        check_pixels(input)
     rois = as_rois(boxes)
     if validate:
         check_rois(input, rois)

@@ -9,7 +9,9 @@ import torch
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from ops import reference_roi as reference
 from ops.ps_roi import ps_roi_align, ps_roi_pool
@@ -355,6 +357,43 @@ def test_module_in_a_torchvision_detector() -> None:
         assert len(model(images)[1]["boxes"]) > 0
 
 
+def test_a_torchvision_detector_learns() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
+    backbone = nn.Sequential(*layers)
+    backbone.out_channels = 8  # FasterRCNN reads it
+    model = torchvision.models.detection.FasterRCNN(
+        backbone,
+        num_classes=2,
+        min_size=64,
+        max_size=96,
+        rpn_anchor_generator=AnchorGenerator(((16, 32),), ((1.0,),)),
+        box_roi_pool=torchvision.ops.MultiScaleRoIAlign(["0"], 3, 2),
+        rpn_post_nms_top_n_train=50,
+        rpn_post_nms_top_n_test=50,
+        box_score_thresh=0.0,
+    )
+    model.roi_heads.box_roi_pool = MultiScaleRoIAlign(["0"], 3, 2)
+    images = [torch.rand(3, 64, 80), torch.rand(3, 72, 64)]
+    boxes = torch.tensor([[8.0, 8, 40, 40], [20, 30, 50, 60]])
+    targets = [{"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64)} for _ in images]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    before = [parameter.detach().clone() for parameter in backbone.parameters()]
+    losses = model(images, targets)
+    losses["loss_classifier"].backward(retain_graph=True)  # reaches the backbone through the pooling alone
+    assert all(parameter.grad.abs().sum() > 0 for parameter in backbone.parameters())
+    optimizer.zero_grad()
+    sum(losses.values()).backward()
+    optimizer.step()
+    for parameter, old in zip(backbone.parameters(), before, strict=True):
+        assert parameter.isfinite().all() and not torch.equal(parameter, old)
+    with torch.no_grad():
+        found = model.eval()(images)
+    for image, result in zip(images, found, strict=True):
+        assert len(result["boxes"]) > 0 and result["boxes"].isfinite().all()
+        assert result["boxes"].min() >= 0 and result["boxes"][:, 3].max() <= image.shape[1]
+
+
 # What a torch operator must do
 
 
@@ -555,6 +594,7 @@ def test_argument_errors(device) -> None:
         (lambda: roi_align(input, rois, 2, float("nan")), "spatial_scale must be from"),
         (lambda: roi_align(input, rois, 2, 1.0, 5000), "sampling_ratio must be from 0 to 4096"),
         (lambda: ps_roi_pool(input, rois, 5), "no multiple of 5 x 5 bins"),
+        (lambda: roi_pool(input[:1, :1, :1, :1].expand(1, 1, 2**16, 2**15), rois, 5), r"fewer than 2\*\*31"),
         (lambda: multiscale_roi_align([input], rois, 2, []), "a scale for each feature map"),
         (lambda: multiscale_roi_align([input, input], rois, 2, [0.25, 0.5]), "scales must not ascend"),
         (lambda: multiscale_roi_align([input, input[:, :4]], rois, 2, [1, 0.5]), "same first two dimensions"),
@@ -628,6 +668,10 @@ def test_operators_check_what_would_crash() -> None:
         lambda: OPS.multiscale_roi_align([], rois, torch.zeros(9, dtype=torch.int64), [], 2, 2, 2, False),
         lambda: OPS.ps_roi_pool(input, rois, 1.0, 5, 5),
         lambda: OPS.roi_pool(input[0], rois, 1.0, 5, 5),
+        lambda: OPS.roi_pool(input[:1, :1, :1, :1].expand(1, 1, 2**16, 2**15), rois, 1.0, 5, 5),
+        lambda: OPS.roi_pool_backward(
+            torch.zeros(9, 12, 2, 2), torch.zeros(9, 12, 2, 2, dtype=torch.int64), rois, 2, 12, 9, 11
+        ),
     ):
         with pytest.raises(Exception):  # noqa: B017  the type depends on the device's kernel
             call()

@@ -31,14 +31,15 @@ inline bool channels_last(const Tensor& tensor) {
 }
 
 // Asks for large pages under fresh memory that is about to be written whole: faulting in small ones can take longer
-// than the pooling. Only for sizes that malloc takes from the system anew each time. Advice, so failure is no matter.
+// than the pooling. Only for sizes that malloc gives back to the system, to take them anew the next time. Advice, so
+// failure is no matter.
 inline void advise_large_pages(const Tensor& tensor) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr uintptr_t page = uintptr_t(1) << 21;
   const uintptr_t data = reinterpret_cast<uintptr_t>(tensor.const_data_ptr());
   const uintptr_t begin = (data + page - 1) & ~(page - 1);
   const uintptr_t end = (data + uintptr_t(tensor.numel()) * tensor.element_size()) & ~(page - 1);
-  if (end > begin && end - begin > uintptr_t(32) << 20)
+  if (end > begin && end - begin > uintptr_t(16) << 20)
     madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
 }

@@ -82,6 +82,9 @@ inline __attribute__((always_inline)) void turn4(const float* from, int64_t from
   _mm_storeu_ps(to, a), _mm_storeu_ps(to + to_step, b);
   _mm_storeu_ps(to + 2 * to_step, c), _mm_storeu_ps(to + 3 * to_step, d);
 }
+inline __attribute__((always_inline)) void turn4(const int32_t* from, int64_t from_step, int32_t* to, int64_t to_step) {
+  turn4(reinterpret_cast<const float*>(from), from_step, reinterpret_cast<float*>(to), to_step);  // bits are only moved
+}
 #else
 template <class T>
 inline void turn4(const T* from, int64_t from_step, T* to, int64_t to_step) {
@@ -119,10 +122,9 @@ void pack(const Planes<const T>& planes, const Rect& rect, T* lines) {
   }
 }
 
-// The way back: lines[pixel][lane] -> rectangle `rect` of planes.
-template <class T>
+// The way back: lines[pixel][lane] -> rectangle `rect` of planes. L: lanes of a line.
+template <class T, int64_t L = lanes<T>>
 void unpack(const T* lines, const Rect& rect, const Planes<T>& planes) {
-  constexpr int64_t L = lanes<T>;
   const int64_t width = rect.x1 - rect.x0, channels = planes.channels;
   for (int64_t y = rect.y0; y < rect.y1; ++y, lines += width * L) {
     T* row = planes.data + y * planes.row + rect.x0 * planes.column;
@@ -175,11 +177,11 @@ inline bool streamable(const void* to, int64_t bytes) {
 
 // One row of `count` pixels back to planes. It is turned in `turned`, of count lines, first, because short pieces
 // written all over a destination that is in no cache are slow.
-template <class T>
+template <class T, int64_t L = lanes<T>>
 void unpack_row(const T* lines, int64_t count, const Planes<T>& planes, T* turned) {
   const Rect row{0, 0, 1, count};
-  if (planes.column != 1) return unpack(lines, row, planes);
-  unpack(lines, row, Planes<T>{turned, planes.channels, count, 0, 1});
+  if (planes.column != 1) return unpack<T, L>(lines, row, planes);
+  unpack<T, L>(lines, row, Planes<T>{turned, planes.channels, count, 0, 1});
   const int64_t bytes = planes.channels * count * sizeof(T);
   if (planes.channel == count && streamable(planes.data, bytes))
     for (int64_t at = 0; at < bytes; at += 64)

@@ -62,7 +62,7 @@ void pool(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t
                 width, rect, one_by_one};
     scratch_size = std::max(scratch_size, roi_max_scratch<T>(one_by_one ? largest : rect.area(), bins));
   }
-  int64_t* positions = write<int64_t>(argmax);
+  int32_t* positions = write<int32_t>(argmax);
   torch::stable::parallel_for(0, blocks * images, 1, [&](int64_t first, int64_t last) {
     const auto scratch = aligned_memory<T>(scratch_size);
     for (int64_t task = first; task < last; ++task) {
@@ -70,7 +70,7 @@ void pool(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t
       if (works[n].count == 0) continue;
       const auto from = planes_of<const T>(read<T>(input), input, n, channel, 1, taken);
       const auto to = planes_of<T>(write<T>(out), out, 0, channel, 1, taken);
-      int64_t* where = positions + channel * argmax.stride(1);
+      int32_t* where = positions + channel * argmax.stride(1);
       if constexpr (sizeof(T) == 8)
         PODIUM_SELECT(roi_max_f64)(works[n], from, to, where, out.stride(0), scratch.get());
       else
@@ -84,13 +84,12 @@ std::tuple<Tensor, Tensor> roi_pool(const Tensor& input, const Tensor& rois, dou
   check_roi(input.dim() == 4, "input must be (N, C, H, W)");
   check_roi(rois.dim() == 2 && rois.size(1) == 5, "rois must have shape (K, 5)");
   check_roi(pooled_height > 0 && pooled_width > 0, "the output size must be positive");
-  // Positions of the float kernel are 32 bits wide; double holds every float and finds the same maxima.
-  const bool wide = input.size(2) * input.size(3) > INT32_MAX;
-  const ScalarType type = wide ? ScalarType::Double : compute_type(input);
+  check_roi(input.size(2) * input.size(3) <= INT32_MAX, "input must have fewer than 2**31 pixels");
+  const ScalarType type = compute_type(input);
   const bool last = channels_last(input);
   const int64_t k = rois.size(0), channels = input.size(1);
   Tensor out = new_planes(input, k, channels, pooled_height, pooled_width, type, last);
-  Tensor argmax = new_planes(input, k, channels, pooled_height, pooled_width, ScalarType::Long, last);
+  Tensor argmax = new_planes(input, k, channels, pooled_height, pooled_width, ScalarType::Int, last);
   if (out.numel() > 0 && input.size(0) == 0) {
     torch::stable::zero_(out);
     torch::stable::fill_(argmax, -1);
@@ -112,7 +111,7 @@ void spread(const Tensor& grad, const Tensor& argmax, const Tensor& rois, Tensor
   const T* corners = read<T>(rois);
   // Read once: each is a call into torch.
   const Planes<const T> from = planes_of<const T>(read<T>(grad), grad, 0, 0, 1, channels);
-  const Planes<const int64_t> at = planes_of<const int64_t>(read<int64_t>(argmax), argmax, 0, 0, 1, channels);
+  const Planes<const int32_t> at = planes_of<const int32_t>(read<int32_t>(argmax), argmax, 0, 0, 1, channels);
   const Planes<T> planes = planes_of<T>(write<T>(image), image, 0, 0, 1, channels);
   const int64_t grad_step = grad.stride(0), argmax_step = argmax.stride(0), image_step = image.stride(0);
   const bool usual = planes.column == 1 && planes.row == width;
@@ -126,7 +125,7 @@ void spread(const Tensor& grad, const Tensor& argmax, const Tensor& rois, Tensor
       for (int64_t c = block * together; c < std::min(channels, (block + 1) * together); ++c) {
         T* plane = planes.data + n * image_step + c * planes.channel;
         const T* values = from.data + i * grad_step + c * from.channel;
-        const int64_t* positions = at.data + i * argmax_step + c * at.channel;
+        const int32_t* positions = at.data + i * argmax_step + c * at.channel;
         for (int64_t p = 0; p < rows; ++p)
           for (int64_t q = 0; q < columns; ++q) {
             const int64_t pixel = positions[p * at.row + q * at.column];
@@ -144,7 +143,8 @@ Tensor roi_pool_backward(const Tensor& grad, const Tensor& argmax, const Tensor&
   check_roi(rois.dim() == 2 && rois.size(1) == 5, "rois must have shape (K, 5)");
   bool same = grad.dim() == 4 && argmax.dim() == 4 && grad.size(0) == rois.size(0) && grad.size(1) == channels;
   for (int64_t d = 0; same && d < 4; ++d) same = grad.size(d) == argmax.size(d);
-  check_roi(same && argmax.scalar_type() == ScalarType::Long, "grad and argmax must be (K, C, height, width) alike");
+  check_roi(same, "grad and argmax must be (K, C, height, width) alike");
+  check_roi(argmax.scalar_type() == ScalarType::Int, "argmax must be int32");
   const ScalarType type = compute_type(grad);
   Tensor image = new_planes(grad, batch, channels, height, width, type, channels_last(grad));
   torch::stable::zero_(image);

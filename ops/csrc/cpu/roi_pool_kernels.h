@@ -28,13 +28,12 @@ int64_t roi_max_scratch(int64_t pixels, int64_t bins) {
   return (pixels + 3 * bins) * lanes<T>;
 }
 
-// Writes maxima and their positions, which are laid out alike; -1 where a bin has no maximum. Positions of float
-// kernels must fit 32 bits.
+// Writes maxima and their positions, which are laid out alike; -1 where a bin has no maximum. Positions must fit 32 bits.
 #define PODIUM_API                                                                                                     \
   void roi_max_f32(const RoiMaxWork& work, const Planes<const float>& image, const Planes<float>& out,                 \
-                   int64_t* positions, int64_t roi_step, float* scratch);                                              \
+                   int32_t* positions, int64_t roi_step, float* scratch);                                              \
   void roi_max_f64(const RoiMaxWork& work, const Planes<const double>& image, const Planes<double>& out,               \
-                   int64_t* positions, int64_t roi_step, double* scratch);
+                   int32_t* positions, int64_t roi_step, double* scratch);
 PODIUM_EACH_ISA(PODIUM_API)
 #undef PODIUM_API
 

@@ -230,14 +230,14 @@ void roi_average(const RoiList<A>& list, const RoiMaps& maps, const RoiBins& bin
 // `positions` has the strides of `bins`. NaN is never the largest; the first of equals is.
 template <class A>
 __global__ void __launch_bounds__(kThreads)
-    roi_max_kernel(RoiList<A> list, RoiMaps maps, RoiBins bins, int64_t* positions, RoiTiling tiling) {
+    roi_max_kernel(RoiList<A> list, RoiMaps maps, RoiBins bins, int32_t* positions, RoiTiling tiling) {
   for_own_bin(tiling, bins, [&](int64_t k, int bin, int channel) {
     const RoiPlace place = place_of(list, maps, k);
     const int row_bin = bin / bins.width, column_bin = bin % bins.width;
     const int64_t own = k * bins.roi_step + channel * bins.channel_step + row_bin * bins.row_step +
                         column_bin * bins.column_step;
     A best = 0;
-    int64_t where = -1;
+    int32_t where = -1;
     if (place.map >= 0) {
       const RoiMap& map = maps.map[place.map];
       const A* image = static_cast<const A*>(map.data) + place.image * map.image_step + channel * map.channel_step;
@@ -248,7 +248,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int row = top; row < bottom; ++row)
         for (int column = left; column < right; ++column) {
           const A value = image[row * map.row_step + column * map.column_step];
-          if (value > best) best = value, where = int64_t(row) * map.width + column;
+          if (value > best) best = value, where = row * map.width + column;
         }
     }
     static_cast<A*>(bins.data)[own] = best;
@@ -257,7 +257,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class A>
-void roi_max(const RoiList<A>& list, const RoiMaps& maps, const RoiBins& bins, int64_t* positions, bool channels_inner,
+void roi_max(const RoiList<A>& list, const RoiMaps& maps, const RoiBins& bins, int32_t* positions, bool channels_inner,
              cudaStream_t stream) {
   if (bins.k == 0 || bins.channels == 0) return;
   const RoiTiling tiling(bins, 1, channels_inner);
@@ -274,8 +274,8 @@ __device__ inline int64_t bin_at(const RoiBins& bins, int64_t k, int channel, in
   return k * bins.roi_step + channel * bins.channel_step + bin / bins.width * bins.row_step +
          bin % bins.width * bins.column_step;
 }
-__device__ inline const int64_t* max_position(const RoiBins& positions, int64_t k, int channel, int bin) {
-  return static_cast<const int64_t*>(positions.data) + bin_at(positions, k, channel, bin);
+__device__ inline const int32_t* max_position(const RoiBins& positions, int64_t k, int channel, int bin) {
+  return static_cast<const int32_t*>(positions.data) + bin_at(positions, k, channel, bin);
 }
 template <class A>
 __device__ inline const A* max_gradient(const RoiBins& bins, int64_t k, int channel, int bin) {
@@ -289,7 +289,7 @@ __global__ void __launch_bounds__(kThreads)
     roi_max_scatter_kernel(const A* rois, RoiMap map, RoiBins bins, RoiBins positions, RoiTiling tiling) {
   for_own_bin(tiling, bins, [&](int64_t k, int bin, int channel) {
     const int64_t image = max_image(rois, k, map);
-    const int64_t where = *max_position(positions, k, channel, bin);
+    const int32_t where = *max_position(positions, k, channel, bin);
     if (image < 0 || where < 0 || where >= int64_t(map.height) * map.width) return;
     A* plane = static_cast<A*>(map.data) + image * map.image_step + channel * map.channel_step;
     atomicAdd(plane + where / map.width * map.row_step + where % map.width * map.column_step,
@@ -311,7 +311,7 @@ __global__ void __launch_bounds__(kThreads)
     if (max_image(rois, k, map) != image) continue;
     for (int base = 0; base < count; base += 32) {
       const int bin = base + lane;
-      long long where = -1;
+      int where = -1;
       A value = 0;
       if (bin < count) {
         where = *max_position(positions, k, channel, bin);

@@ -9,7 +9,7 @@ namespace podium::cuda {
                                                          cudaStream_t);                                               \
   template void roi_gather<A, PixelAxis<A>, 1>(const RoiList<A>&, const RoiMaps&, int, const RoiBins&,                \
                                                RoiReach<PixelAxis<A>>*, cudaStream_t);                                \
-  template void roi_max<A>(const RoiList<A>&, const RoiMaps&, const RoiBins&, int64_t*, bool, cudaStream_t);          \
+  template void roi_max<A>(const RoiList<A>&, const RoiMaps&, const RoiBins&, int32_t*, bool, cudaStream_t);          \
   template void roi_max_spread<A>(const A*, const RoiMap&, const RoiBins&, const RoiBins&, bool, bool, cudaStream_t);
 PODIUM_TYPE(float)
 PODIUM_TYPE(double)
@@ -58,6 +58,7 @@ constexpr RoiRule positional_rule{0, 0, false, false, true};
 std::tuple<Tensor, Tensor> roi_pool_op(const Tensor& input, const Tensor& rois, double spatial_scale,
                                        int64_t pooled_height, int64_t pooled_width) {
   require_shape(input, {-1, -1, -1, -1}, "input");
+  require(input.size(2) * input.size(3) <= INT32_MAX, "podium: input must have fewer than 2**31 pixels");
   require_rois(rois, nullptr, 1, 1, pooled_height, pooled_width);
   require_device(input, {&rois});
   const Scope scope(input);
@@ -65,14 +66,14 @@ std::tuple<Tensor, Tensor> roi_pool_op(const Tensor& input, const Tensor& rois, 
   const ScalarType computed = compute_type(input);
   const int64_t k = rois.size(0), channels = input.size(1);
   Tensor out = new_planes(input, k, channels, pooled_height, pooled_width, computed, last);
-  Tensor argmax = new_planes(input, k, channels, pooled_height, pooled_width, ScalarType::Long, last);
+  Tensor argmax = new_planes(input, k, channels, pooled_height, pooled_width, ScalarType::Int, last);
   if (out.numel() == 0) return {typed(out, input.scalar_type()), argmax};
   const std::vector<Tensor> images{typed(input, computed)};
   const auto go = [&](auto zero) {
     using A = decltype(zero);
     const DenseRois<A> dense_rois(rois, nullptr, max_rule);
     for_levels(images, {spatial_scale}, [&](const RoiMaps& maps) {
-      roi_max<A>(dense_rois.list, maps, bins_of(out), write<int64_t>(argmax), last, scope.stream);
+      roi_max<A>(dense_rois.list, maps, bins_of(out), write<int32_t>(argmax), last, scope.stream);
     });
   };
   computed == ScalarType::Double ? go(double(0)) : go(float(0));
@@ -84,7 +85,7 @@ Tensor roi_pool_backward_op(const Tensor& grad, const Tensor& argmax, const Tens
   require_shape(rois, {-1, 5}, "rois");
   require_shape(grad, {rois.size(0), channels, -1, -1}, "grad");
   require_shape(argmax, {rois.size(0), channels, grad.size(2), grad.size(3)}, "argmax");
-  require(argmax.scalar_type() == ScalarType::Long, "podium: argmax must be int64");
+  require(argmax.scalar_type() == ScalarType::Int, "podium: argmax must be int32");
   require_device(grad, {&argmax, &rois});
   const Scope scope(grad);
   const bool last = channels_last(grad);

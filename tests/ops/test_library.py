@@ -4,14 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from ops import build
 from ops._library import LOADED
-from tests.helpers import REPOSITORY
 
+REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
 import torch
 from ops.nms import nms

@@ -10,10 +10,10 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 
 STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
-	$(if $(OUT),--out '$(OUT)') $(ARGS)
+	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ops bench-ops test-sanitized submit data folds preview train predict export test test-slow lint format clean
+.PHONY: help setup ops bench-ops test-sanitized submit data folds preview lr-find compare train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [ARGS="--train.epochs 3"]'
@@ -52,6 +52,12 @@ folds: $(READY) ## assign folds and count the images in each
 	@$(STAGE)
 
 preview: $(READY) ## draw augmented training images with their labels
+	@$(STAGE)
+
+lr-find: $(READY) ## plot the loss over rising learning rates, and suggest one
+	@$(STAGE)
+
+compare: $(READY) ## train several configs (CONFIG=a,b,c) and put their scores in one table
 	@$(STAGE)
 
 train: $(READY) ## train every fold that is not trained yet

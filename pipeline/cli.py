@@ -17,8 +17,9 @@ from pipeline.errors import UserError
 from pipeline.experiment import Experiment
 from pipeline.paths import default_paths
 from pipeline.progress import say
-from pipeline.stages import STAGES, Workbench
-from pipeline.submit import check_sample
+from pipeline.stages import STAGES, Workbench, compare
+
+_ALL_STAGES = {**STAGES, compare.__name__: compare}
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Options:
     """Options of every stage; all others override single values of the config."""
 
     config: str = "auto"
-    """Entry of the competition's configs.py. auto: sample on sample data, else base with a GPU, fast
-    without."""
+    """Entry of the competition's configs.py; compare takes several, as in a,b. auto: sample on sample data,
+    else base with a GPU, fast without."""
     data: Literal["auto", "kaggle", "mirror", "sample"] = "auto"
     """Where raw files come from. auto: the data folder, else Kaggle with credentials, else the generated
     sample."""
@@ -35,6 +36,8 @@ class Options:
     """Folder of raw files, only read; instead of --data."""
     out: Path | None = None
     """Also write the stage's result here: the submission, the picture, the exported folder."""
+    format: str = "csv"
+    """Also write the submission in another of the competition's formats; --out then gets that one."""
     settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
@@ -43,29 +46,10 @@ def main(
 ) -> None:
     """Run one stage. Exits with status 2 and one sentence where the user can help it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] not in STAGES:
+    if not arguments or arguments[0] not in _ALL_STAGES:
         _print_stages(competition.slug, arguments[0] if arguments else None)
-    stage, rest = STAGES[arguments[0]], arguments[1:]
     try:
-        # Parsed before any data is fetched, so that a misspelt option costs nothing.
-        options = _parse(stage.__doc__, competition.slug, arguments[0], rest, Config())
-        entry_name = _checked_name(options.config, configs)
-        paths = default_paths()
-        source = find_source(competition, paths, options.data, options.raw)
-        data = prepare(competition, source, paths.data / competition.slug)
-        check_sample(
-            data.sample_submission, data.test["image_id"], competition.submission_format(data.classes)
-        )
-        device = pick_device()
-        name = entry_name or _default_name(source, device.type)
-        entry = configs[name]
-        members = entry.members if isinstance(entry, Ensemble) else (entry,)
-        experiments = []
-        for number, member in enumerate(members, start=1):
-            config = _parse(stage.__doc__, competition.slug, arguments[0], rest, member).settings
-            member_name = f"{name}{number}" if isinstance(entry, Ensemble) else name
-            experiments.append(Experiment(competition, member_name, config, source, data, paths, device))
-        result = stage(Workbench(name, experiments, options.out))
+        result = _run_stage(competition, configs, arguments[0], arguments[1:])
         if result:
             print(result, flush=True)
     except UserError as error:
@@ -76,21 +60,60 @@ def main(
         sys.exit(130)
 
 
-def _parse(
-    description: str | None, slug: str, stage: str, arguments: Sequence[str], config: Config
-) -> Options:
-    program = f"python -m competitions.{slug} {stage}"
+def _run_stage(
+    competition: Competition, configs: Mapping[str, Config | Ensemble], stage: str, arguments: list[str]
+) -> str:
+    # Parsed before any data is fetched, so that a misspelt option costs nothing.
+    options = _parse(competition.slug, stage, arguments, Config())
+    names = _checked_names(options.config, configs, several=stage == "compare")
+    chosen_format = _checked_format(options.format, competition)
+    paths = default_paths()
+    source = find_source(competition, paths, options.data, options.raw)
+    data = prepare(competition, source, paths.data / competition.slug)
+    competition.submission_format(data.classes).check_sample(data.sample_submission, data.test)
+    device = pick_device()
+    benches = []
+    for name in names or [_default_name(source, device.type)]:
+        entry = configs[name]
+        members = entry.members if isinstance(entry, Ensemble) else (entry,)
+        experiments = []
+        for number, member in enumerate(members, start=1):
+            config = _parse(competition.slug, stage, arguments, member).settings
+            member_name = f"{name}{number}" if isinstance(entry, Ensemble) else name
+            experiments.append(Experiment(competition, member_name, config, source, data, paths, device))
+        benches.append(Workbench(name, experiments, options.out, chosen_format))
+    return compare(benches) if stage == "compare" else STAGES[stage](benches[0])
+
+
+def _parse(slug: str, stage: str, arguments: Sequence[str], config: Config) -> Options:
     return tyro.cli(
-        Options, args=arguments, prog=program, description=description, default=Options(settings=config)
+        Options,
+        args=arguments,
+        prog=f"python -m competitions.{slug} {stage}",
+        description=_ALL_STAGES[stage].__doc__,
+        default=Options(settings=config),
     )
 
 
-def _checked_name(name: str, configs: Mapping[str, Config | Ensemble]) -> str | None:
-    """The config asked for, None for auto. Raises UserError for one that does not exist."""
-    if name == "auto":
-        return None
-    if name not in configs:
-        raise UserError(f"there is no config {name!r}: choose one of {', '.join(configs)}")
+def _checked_names(names: str, configs: Mapping[str, Config | Ensemble], several: bool) -> list[str]:
+    """The configs asked for, none for auto. Raises UserError for one that does not exist."""
+    if names == "auto":
+        return []
+    chosen = names.split(",")
+    if len(chosen) > 1 and not several:
+        raise UserError(f"this stage takes one config, not {len(chosen)}: compare takes several")
+    for name in chosen:
+        if name not in configs:
+            raise UserError(f"there is no config {name!r}: choose one of {', '.join(configs)}")
+    return chosen
+
+
+def _checked_format(name: str, competition: Competition) -> str:
+    if name != "csv" and name not in competition.other_formats:
+        raise UserError(
+            f"{competition.slug} has no submission format {name!r}: choose one of "
+            f"{', '.join(['csv', *competition.other_formats])}"
+        )
     return name
 
 
@@ -108,6 +131,6 @@ def _print_stages(slug: str, given: str | None) -> None:
         print(f"error: there is no stage {given!r}\n", file=stream)
     print(f"usage: python -m competitions.{slug} STAGE [options]", file=stream)
     print("STAGE --help lists the options\n", file=stream)
-    for name, function in STAGES.items():
+    for name, function in _ALL_STAGES.items():
         print(f"  {name:<10}{(function.__doc__ or '').splitlines()[0]}", file=stream)
     sys.exit(2 if wrong else 0)

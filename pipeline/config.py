@@ -33,13 +33,19 @@ class ModelConfig:
     """Which network, and what it starts from."""
 
     name: str = "podium_cifarnet"
-    """Any timm model name, or podium_cifarnet."""
+    """Any timm model name, or podium_cifarnet; for segmentation and detection it is the encoder."""
+    decoder: str = "fpn"
+    """Segmentation: fcn, or an decoder of segmentation-models-pytorch (unet, fpn, deeplabv3plus, ...)."""
+    detector: Literal["faster_rcnn", "retinanet", "fcos", "ssd"] = "fcos"
+    """Detection: two-stage faster_rcnn, one-stage retinanet, fcos or (smallest) ssd."""
+    mask_head: bool = False
+    """Detection with faster_rcnn: also a mask for each box (Mask R-CNN)."""
     image_size: int = 32
-    """Side of the square network input in pixels."""
+    """Side of the square network input in pixels; for segmentation of the training crops."""
     pretrained: bool = False
-    """Start from timm's published weights (needs its hub)."""
+    """Start from published weights: timm's hub, or its cache, or `weights`. Never silently without."""
     weights: str | None = None
-    """Start from this local checkpoint file instead."""
+    """Start from this checkpoint instead: a file, or a folder that holds one, such as a mounted dataset."""
     drop_rate: float = 0.0
     """Dropout before the classifier."""
 
@@ -54,6 +60,15 @@ class AugmentConfig:
     """Pixels of padding on each side for crop=pad."""
     min_area: float = 0.35
     """Smallest share of the image kept by crop=resized."""
+    min_scale: float = 0.5
+    """Segmentation and detection: smallest factor of random rescaling before a square is cropped."""
+    max_scale: float = 2.0
+    """Largest factor of it."""
+    mosaic: float = 0.0
+    """Detection: share of the images that are put together from four, and cropped."""
+    copy_paste: float = 0.0
+    """Detection: share of the images that get objects of another one pasted in, by their masks (arXiv
+    2012.07177)."""
     horizontal_flip: bool = True
     """Mirror half of the images."""
     vertical_flip: bool = False
@@ -74,7 +89,9 @@ class TrainConfig:
     """The optimisation."""
 
     epochs: int = 10
-    """Passes over the training images."""
+    """Rounds of training, each followed by a validation and a checkpoint."""
+    passes: int = 1
+    """Passes over the training images in each epoch; more than 1 validates small datasets less often."""
     batch_size: int = 256
     """Images per forward pass."""
     accumulate: int = 1
@@ -91,6 +108,14 @@ class TrainConfig:
     """Learning rate of everything but the head, relative to `lr`; 0.1 suits fine-tuning."""
     layer_decay: float = 1.0
     """Each layer below the head learns at this fraction of the layer above it."""
+    frozen_stages: int = 0
+    """Stages of the backbone, counted from its input (the stem is the first), that never learn and whose
+    BatchNorm keeps its statistics; -1: all of it, a linear probe."""
+    unfreeze_every: int = 0
+    """Gradual unfreezing: only the head learns at first, and every so many epochs the next stage below it
+    joins; 0 is off."""
+    loss: str = "ce"
+    """Segmentation: a sum of ce, dice, focal and lovasz, each with a factor or none, such as ce+0.5*dice."""
     schedule: Literal["cosine", "step", "one_cycle", "constant"] = "cosine"
     """cosine: to zero; step: times 0.1 at 50 % and 75 %; one_cycle: linear up for `warmup`, linear down to
     zero."""
@@ -129,8 +154,23 @@ class PredictConfig:
     """Also the image moved by this many pixels along both diagonals; 0 is off."""
     crops: int = 1
     """1: the whole image; 5: also the four corner crops of 7/8 of each side, scaled back up."""
+    scales: tuple[float, ...] = (1.0,)
+    """Segmentation and detection: the image is predicted at each of these relative sizes."""
+    tile: int = 0
+    """Side in pixels of square tiles that are predicted one by one: for segmentation instead of the whole
+    image, for detection (small objects in large images) besides it. 0: only the image whole."""
+    min_score: float = 0.02
+    """Detection: boxes need a greater score."""
+    nms_iou: float = 0.6
+    """Detection: of two boxes of a class with a greater IoU only the better is kept."""
+    max_boxes: int = 100
+    """Detection: most boxes of an image."""
+    fusion: Literal["wbf", "nms"] = "wbf"
+    """Detection: how the boxes of several views become one list: weighted fusion or suppression."""
+    overlap: float = 0.25
+    """Share of a tile that it has in common with its neighbour."""
     batch_size: int = 500
-    """Images per forward pass; does not change the result."""
+    """Images (tiles, where there are) per forward pass; does not change the result."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +191,7 @@ class Config:
     def from_json(cls, value: dict[str, Any]) -> "Config":
         """Inverse of `to_json`. A field this version does not know raises TypeError."""
         groups = {group.name: group.default_factory for group in dataclasses.fields(cls)}
-        return cls(**{name: groups[name](**fields) for name, fields in value.items()})
+        return cls(**{name: groups[name](**_with_tuples(fields)) for name, fields in value.items()})
 
     def digest(self) -> str:
         """Eight hexadecimal digits that change when any field changes."""
@@ -159,6 +199,11 @@ class Config:
 
     def __str__(self) -> str:
         return json.dumps(self.to_json(), indent=2)
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists alone."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,20 @@ truth : ``image_id`` and the task's target columns
 predictions : ``image_id`` and the task's prediction columns, one row per image; probabilities, never logits
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
 from pipeline.data.raw import RawFiles
 from pipeline.errors import UserError, name_some
-from pipeline.submit import SubmissionFormat
+from pipeline.submit import Format
 from pipeline.tasks.task import Task
+
+if TYPE_CHECKING:
+    from pipeline.data.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,20 @@ class Mirror:
 
     url: str
     sha1: str
+
+
+@dataclass(frozen=True)
+class OtherFormat:
+    """A further way to hand predictions in.
+
+    Attributes
+    ----------
+    suffix : of the file, such as ``.tar``.
+    write : function of test predictions, the prepared data and the path, which it writes atomically.
+    """
+
+    suffix: str
+    write: Callable[[pd.DataFrame, "Prepared", Path], None]
 
 
 class Competition(Protocol):
@@ -39,6 +56,8 @@ class Competition(Protocol):
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None
     task: Task
+    other_formats: Mapping[str, OtherFormat]
+    """Submission formats besides the CSV file, by name."""
     metric: str
     """Name of what `score` returns; ``*_score`` is better when larger, ``*_loss`` and ``*_error`` when
     smaller."""
@@ -56,7 +75,12 @@ class Competition(Protocol):
         """The competition's metric over one row per image; both frames hold the same ids in the same
         order."""
 
-    def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
+    def extra_scores(
+        self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> dict[str, float]:
+        """Further figures for the report, by name; frames as for `score`."""
+
+    def submission_format(self, classes: Sequence[str]) -> Format:
         """Columns of the submission and what each may hold."""
 
     def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from pipeline.plots import plot_curves
 from pipeline.progress import say
 from pipeline.provenance import git_sha, versions
 from pipeline.report import write_report
-from pipeline.runs import Run
+from pipeline.runs import Run, read_frame
 from pipeline.submit import write_submission
 
 
@@ -54,20 +54,18 @@ def deliver(
     UserError : the submission would be refused by the organiser; nothing is written then.
     """
     run, metric = finished.run, competition.metric
-    oof = pd.read_parquet(run.folder / "oof.parquet")
-    test = pd.read_parquet(run.folder / "test.parquet")
-    truth = data.train.set_index("image_id").loc[oof["image_id"]].reset_index()
-    cv = float(competition.score(truth, oof, data.classes))
-    spread = float(pd.Series(finished.fold_scores).std(ddof=0))
-    scores: dict[str, Any] = {f"cv_{metric}": cv, "cv_std": spread, "folds": finished.fold_scores}
-    say(f"CV {metric} {cv:.4f} over {len(oof):,} images" + (f", folds {spread:.4f} apart" if spread else ""))
+    oof, truth = _oof_and_truth(run, data)
+    test = read_frame(run.folder / "test.parquet")
+    scores = cv_scores(finished, competition, data)
     if source.truth is not None:
         hidden = pd.read_parquet(source.truth).set_index("image_id").loc[test["image_id"]].reset_index()
         scores[f"sample_test_{metric}"] = float(competition.score(hidden, test, data.classes))
         say(f"sample test {metric} {scores[f'sample_test_{metric}']:.4f} on its hidden labels")
     path = submissions / f"{run.name}.csv"
     form = competition.submission_format(data.classes)
-    rows = write_submission(competition.to_submission(test, data.classes), data.sample_submission, form, path)
+    rows = write_submission(
+        competition.to_submission(test, data.classes), data.sample_submission, data.test, form, path
+    )
     sha = git_sha(Path(__file__).parent)
     about = {
         "run": run.name,
@@ -77,6 +75,7 @@ def deliver(
         "sha256": file_hash(path),
         "rows": len(rows),
         **scores,
+        "folds": finished.fold_scores,
         "minutes": round(finished.minutes, 2),
         "versions": versions(),
         "config": finished.config,
@@ -94,8 +93,8 @@ def deliver(
             sha,
             source.kind,
             metric,
-            round(cv, 6),
-            round(spread, 6),
+            round(scores[f"cv_{metric}"], 6),
+            round(scores["cv_std"], 6),
             len(finished.fold_scores),
             len(rows),
             about["sha256"],
@@ -103,6 +102,25 @@ def deliver(
         ),
     )
     return path
+
+
+def _oof_and_truth(run: Run, data: Prepared) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Out-of-fold predictions, and the truth in their row order."""
+    oof = read_frame(run.folder / "oof.parquet")
+    return oof, data.train.set_index("image_id").loc[oof["image_id"]].reset_index()
+
+
+def cv_scores(finished: Finished, competition: Competition, data: Prepared) -> dict[str, Any]:
+    """The metric over all out-of-fold predictions, its spread over the folds, and the further scores."""
+    oof, truth = _oof_and_truth(finished.run, data)
+    cv = float(competition.score(truth, oof, data.classes))
+    spread = float(pd.Series(finished.fold_scores).std(ddof=0))
+    say(
+        f"CV {competition.metric} {cv:.4f} over {len(oof):,} images"
+        + (f", folds {spread:.4f} apart" if spread else "")
+    )
+    extra = competition.extra_scores(truth, oof, data.classes)
+    return {f"cv_{competition.metric}": cv, "cv_std": spread, **extra}
 
 
 def _report(

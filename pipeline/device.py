@@ -1,10 +1,15 @@
 """Which device to compute on, and in which precision. Both are tried, not assumed."""
 
+import ctypes
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pipeline.progress import say
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Of malloc.h."""
 
 
 def pick_device() -> torch.device:
@@ -46,3 +51,28 @@ def make_deterministic(device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse the memory of freed tensors, where it would give it back to the system each time.
+
+    Every large activation otherwise costs fresh, zeroed pages: a third of the time of a MobileNetV2 training
+    step on two cores.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # another C library
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Tensors, alone or in tuples, lists and dictionaries, on `device`."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: to_device(item, device) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_device(item, device) for item in value]
+    return value

@@ -1,6 +1,7 @@
 """Combining predictions, aligned by image id and never by position."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,8 +9,10 @@ from pipeline.errors import UserError, name_some
 from pipeline.tasks.task import Task
 
 
-def average(task: Task, frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+def average(task: Task, frames: Sequence[pd.DataFrame], names: Sequence[str], folder: Path) -> pd.DataFrame:
     """Mean of predictions of the same images, in the first frame's row order.
+
+    `folder` is for files that the result refers to.
 
     Raises
     ------
@@ -26,4 +29,4 @@ def average(task: Task, frames: Sequence[pd.DataFrame], names: Sequence[str]) ->
         if list(frame.columns) != list(first.columns):
             raise UserError(f"{name} and {names[0]} predict different columns")
         aligned.append(frame.set_index("image_id").loc[first["image_id"]].reset_index())
-    return task.average(aligned)
+    return task.average(aligned, folder)

@@ -19,9 +19,9 @@ from pipeline.files import digest, write_json
 from pipeline.folds import assign_folds, audit_folds
 from pipeline.models.checkpoint import Checkpoint
 from pipeline.paths import Paths
-from pipeline.predict import predict
+from pipeline.predict import Request, predict
 from pipeline.progress import progress
-from pipeline.runs import Run, describe, open_run, save_frame
+from pipeline.runs import Run, describe, open_run, read_frame, save_frame
 from pipeline.train import FoldJob, train_fold
 
 
@@ -81,7 +81,8 @@ class Experiment:
         """The test split."""
         return Images(self.data.test, self.data.packed("test"))
 
-    def _job(self, fold: int) -> FoldJob:
+    def job(self, fold: int) -> FoldJob:
+        """Training of one fold."""
         in_fold = (self.folds["fold"] == fold).to_numpy()
         return FoldJob(
             self.competition,
@@ -106,7 +107,7 @@ class Experiment:
         done = folder / "trained.json"
         if done.exists():
             return Checkpoint.load(folder / f"{self.config.train.keep}.pt")
-        checkpoint = train_fold(self._job(fold))
+        checkpoint = train_fold(self.job(fold))
         write_json(done, {"keep": self.config.train.keep})
         return checkpoint
 
@@ -125,25 +126,24 @@ class Experiment:
 
     def _predict_split(self, fold: int, split: str, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
         images = self.train_images if split == "oof" else self.test_images
-        rows = self._job(fold).valid_rows if split == "oof" else np.arange(len(images))
+        rows = self.job(fold).valid_rows if split == "oof" else np.arange(len(images))
+        request = Request(
+            images,
+            rows,
+            checkpoint.classes,
+            checkpoint.preprocess,
+            self.config.predict,
+            self.config.train.workers,
+            self.device,
+            self.run.fold(fold) / split,
+        )
         with progress(f"fold {fold} predict {split}", len(rows), "images") as advance:
-            frame = predict(
-                model,
-                self.competition.task,
-                images,
-                rows,
-                checkpoint.classes,
-                checkpoint.preprocess,
-                self.config.predict,
-                self.config.train.workers,
-                self.device,
-                advance,
-            )
+            frame = predict(model, self.competition.task, request, advance)
         save_frame(frame, self.run.fold(fold) / f"{split}.parquet")
 
     def _fold_frames(self, split: str) -> Iterator[pd.DataFrame]:
         for fold in self.fold_numbers:
-            yield pd.read_parquet(self.run.fold(fold) / f"{split}.parquet")
+            yield read_frame(self.run.fold(fold) / f"{split}.parquet")
 
     def finish(self) -> None:
         """Join the folds' predictions into the run's oof.parquet and test.parquet."""
@@ -152,9 +152,8 @@ class Experiment:
         order = self.data.train["image_id"][self.data.train["image_id"].isin(oof["image_id"])]
         oof = oof.set_index("image_id").loc[order].reset_index()
         save_frame(oof, self.run.folder / "oof.parquet")
-        save_frame(
-            self.competition.task.average(list(self._fold_frames("test"))), self.run.folder / "test.parquet"
-        )
+        test = self.competition.task.average(list(self._fold_frames("test")), self.run.folder / "test")
+        save_frame(test, self.run.folder / "test.parquet")
 
     def fold_scores(self) -> list[float]:
         """The metric on each fold's out-of-fold predictions."""

@@ -1,7 +1,10 @@
-"""The only place that applies the activation and test-time augmentation."""
+"""Prediction: the activation, test-time augmentation and what is asked for, the same for every caller."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,45 +14,82 @@ from torch import nn
 
 from pipeline.config import PredictConfig
 from pipeline.data.batches import Images, evaluation_batches
-from pipeline.tasks.task import Task
 from pipeline.transforms import Preprocess
 
+if TYPE_CHECKING:
+    from pipeline.tasks.task import Task
+
 View = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to predict, and how.
+
+    Attributes
+    ----------
+    rows : row numbers of `images`.
+    folder : for files that the predictions refer to; those that are there are not made again.
+    workers : processes that load images.
+    """
+
+    images: Images
+    rows: np.ndarray
+    classes: list[str]
+    preprocess: Preprocess
+    config: PredictConfig
+    workers: int
+    device: torch.device
+    folder: Path
 
 
 @torch.inference_mode()
 def predict(
     model: nn.Module,
-    task: Task,
-    images: Images,
-    rows: np.ndarray,
-    classes: Sequence[str],
-    preprocess: Preprocess,
-    config: PredictConfig,
-    workers: int,
-    device: torch.device,
+    task: "Task",
+    request: Request,
     advance: Callable[[int], None] = lambda count: None,
 ) -> pd.DataFrame:
-    """Predict some rows of `images`, in order.
+    """Predict the rows asked for, in order.
 
-    Probabilities are averaged over the views that `config` asks for. Computed in float32, so that the result
-    does not depend on the batch size; the model is put in eval mode and is not changed.
+    Computed in float32, so that the result does not depend on the batch size; the model is put in eval mode
+    and is not changed.
+
+    Parameters
+    ----------
+    advance : told the number of images of every part that is done.
 
     Returns
     -------
-    The task's predictions frame, one row per entry of `rows`.
+    The task's predictions frame, one row per entry of ``request.rows``.
     """
-    was_training = model.training
+    training = {name: module.training for name, module in model.named_modules()}
     model.eval()
-    views = tta_views(config, preprocess.size)
-    ids, probabilities = [], []
-    for batch_ids, batch in evaluation_batches(images, rows, preprocess, config.batch_size, workers, device):
-        total = sum(task.activate(model(view(batch)).float()) for view in views)
-        probabilities.append((total / len(views)).cpu())
-        ids.extend(batch_ids)
-        advance(len(batch_ids))
-    model.train(was_training)
-    return task.to_frame(ids, torch.cat(probabilities), classes)
+    parts = []
+    for part in task.predict(model, request):
+        parts.append(part)
+        advance(len(part))
+    for name, module in model.named_modules():
+        module.training = training[name]
+    return pd.concat(parts, ignore_index=True)
+
+
+def probabilities(
+    model: nn.Module, activate: Callable[[torch.Tensor], torch.Tensor], request: Request
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yield (image ids, `activate` of the outputs (B, C) averaged over the config's views), on the CPU."""
+    views = tta_views(request.config, request.preprocess.size)
+    batches = evaluation_batches(
+        request.images,
+        request.rows,
+        request.preprocess,
+        request.config.batch_size,
+        request.workers,
+        request.device,
+    )
+    for ids, batch in batches:
+        total = sum(activate(model(view(batch)).float()) for view in views)
+        yield ids, (total / len(views)).cpu()
 
 
 def tta_views(config: PredictConfig, size: int) -> list[View]:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,23 @@ def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
     return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
 
 
+FILE_COLUMN = "map_file"
+"""Column of a predictions frame that names a file; saved relative to the frame, so that runs can be moved."""
+
+
 def save_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as parquet, atomically."""
+    if FILE_COLUMN in frame:
+        names = [os.path.relpath(name, path.parent) for name in frame[FILE_COLUMN]]
+        frame = frame.assign(**{FILE_COLUMN: names})
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Inverse of `save_frame`."""
+    frame = pd.read_parquet(path)
+    if FILE_COLUMN in frame:
+        names = [os.path.normpath(path.parent / name) for name in frame[FILE_COLUMN]]
+        frame = frame.assign(**{FILE_COLUMN: names})
+    return frame

@@ -10,12 +10,16 @@ import torch
 
 from pipeline.data.batches import TrainingBatches
 from pipeline.data.export import export_class_folders
-from pipeline.deliver import Finished, copy_out, deliver
+from pipeline.deliver import Finished, copy_out, cv_scores, deliver
+from pipeline.device import to_device
 from pipeline.ensemble import average
 from pipeline.experiment import Experiment
+from pipeline.files import atomic_path
+from pipeline.lr_find import plot_range_test, range_test, suggest
 from pipeline.plots import TILES, plot_grid
 from pipeline.progress import say
-from pipeline.runs import open_run, save_frame
+from pipeline.runs import open_run, read_frame, save_frame
+from pipeline.train import start, training_step
 from pipeline.transforms import Preprocess
 
 
@@ -28,11 +32,13 @@ class Workbench:
     name : the chosen entry of the competition's configs.
     experiments : one, or the members of an ensemble.
     out : where the user also wants the result.
+    format : csv, or the other submission format to write as well.
     """
 
     name: str
     experiments: list[Experiment]
     out: Path | None
+    format: str = "csv"
 
 
 def data(bench: Workbench) -> str:
@@ -65,23 +71,37 @@ def preview(bench: Workbench) -> str:
     preprocess = Preprocess.of_model(model, experiment.config.model.image_size)
     count = TILES[0] * TILES[1]
     rows = np.random.default_rng(experiment.config.train.seed).permutation(len(images))[:count]
-    targets = task.targets(images.frame.iloc[rows], classes)
-    batches = TrainingBatches(images, rows, targets, experiment.config, preprocess, experiment.device)
+    targets = task.targets(images.frame.iloc[rows], classes, experiment.config)
+    transform = task.train_transform(experiment.config.augment, preprocess)
+    batches = TrainingBatches(
+        images, rows, targets, transform, experiment.config, preprocess, experiment.device
+    )
     mixer = task.mixer(experiment.config.augment, classes)
     tiles = []
     for pixels, target in batches.epoch(experiment.config.train.seed):
         pixels, target = mixer(pixels, target)
         shown = pixels.cpu() * _channels(preprocess.std) + _channels(preprocess.mean)
         shown = (255 * shown.clamp(0, 1)).byte().permute(0, 2, 3, 1).numpy()
-        tiles += [
-            (image, task.caption(value, classes)) for image, value in zip(shown, target.cpu(), strict=True)
-        ]
+        truths = to_device(target, torch.device("cpu"))
+        tiles += [task.draw(image, value, classes) for image, value in zip(shown, truths, strict=True)]
     target_path = bench.out or experiment.run.folder / "preview.png"
     return f"preview: {plot_grid(tiles[:count], f'{bench.name}: augmented training images', target_path)}"
 
 
 def _channels(values: tuple[float, float, float]) -> torch.Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def lr_find(bench: Workbench) -> str:
+    """Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights."""
+    experiment = bench.experiments[0]
+    job = experiment.job(experiment.fold_numbers[0])
+    session, batches, _ = start(job)
+    frame = range_test(training_step(job, session, batches))
+    lr = suggest(frame)
+    path = plot_range_test(frame, lr, bench.out or experiment.run.folder / "lr_find.png")
+    say(f"suggested: --train.lr {lr:.2g} (the config has {experiment.config.train.lr:.2g})")
+    return f"learning rates: {path}"
 
 
 def train(bench: Workbench) -> str:
@@ -110,6 +130,10 @@ def submit(bench: Workbench) -> str:
     submissions = first.paths.submissions / first.competition.slug
     with whole.run.lock():
         path = deliver(whole, first.competition, first.data, first.source, submissions)
+        if bench.format != "csv":
+            other = first.competition.other_formats[bench.format]
+            path = path.with_suffix(other.suffix)
+            other.write(read_frame(whole.run.folder / "test.parquet"), first.data, path)
     if bench.out:
         copy_out(path, bench.out)
     return f"submission: {path}"
@@ -134,13 +158,14 @@ def _ensemble(bench: Workbench, members: list[Finished]) -> Finished:
     run = open_run(first.paths.runs / first.competition.slug, bench.name, description, datetime.date.today())
     with run.lock():
         for split in ("oof", "test"):
-            frames = [pd.read_parquet(member.run.folder / f"{split}.parquet") for member in members]
+            frames = [read_frame(member.run.folder / f"{split}.parquet") for member in members]
             names = [member.run.name for member in members]
-            save_frame(average(first.competition.task, frames, names), run.folder / f"{split}.parquet")
+            mean = average(first.competition.task, frames, names, run.folder / split)
+            save_frame(mean, run.folder / f"{split}.parquet")
     truth = first.data.train.set_index("image_id")
     scores = []
     for member in members:
-        oof = pd.read_parquet(member.run.folder / "oof.parquet")
+        oof = read_frame(member.run.folder / "oof.parquet")
         scores.append(
             float(first.competition.score(truth.loc[oof["image_id"]].reset_index(), oof, first.data.classes))
         )
@@ -148,4 +173,28 @@ def _ensemble(bench: Workbench, members: list[Finished]) -> Finished:
     return Finished(run, bench.name, description, text, scores, {}, sum(member.minutes for member in members))
 
 
-STAGES = {stage.__name__: stage for stage in (data, export, folds, preview, train, predict, submit)}
+def compare(benches: list[Workbench]) -> str:
+    """Run several configs, as in --config scratch,probe,fast, and put their scores in one table."""
+    rows = []
+    for bench in benches:
+        predict(bench)
+        experiment = bench.experiments[0]
+        finished = [_finished(member) for member in bench.experiments]
+        whole = finished[0] if len(finished) == 1 else _ensemble(bench, finished)
+        scores = cv_scores(whole, experiment.competition, experiment.data)
+        rows.append(
+            {"config": bench.name, **scores, "minutes": round(whole.minutes, 1), "run": whole.run.name}
+        )
+    table = pd.DataFrame(rows)
+    first = benches[0].experiments[0]
+    path = benches[0].out or first.paths.runs / first.competition.slug / "comparison.csv"
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+    say(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    return f"comparison: {path}"
+
+
+STAGES = {
+    stage.__name__.replace("_", "-"): stage
+    for stage in (data, export, folds, preview, lr_find, train, predict, submit)
+}

@@ -1,8 +1,11 @@
 """Training of one fold: a straight-line loop that can be killed at any moment and goes on from its last
 epoch."""
 
+import itertools
 import math
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,12 +16,13 @@ import torch
 from pipeline.config import Config
 from pipeline.contract import Competition
 from pipeline.data.batches import Images, TrainingBatches
-from pipeline.device import make_deterministic
+from pipeline.device import keep_freed_memory, make_deterministic
 from pipeline.errors import UserError
 from pipeline.files import atomic_path
 from pipeline.models.checkpoint import Checkpoint
+from pipeline.models.freeze import set_trainable
 from pipeline.models.groups import describe_groups
-from pipeline.predict import predict
+from pipeline.predict import Request, predict
 from pipeline.progress import progress, say
 from pipeline.session import Epoch, Session
 from pipeline.tasks.task import Mixer
@@ -51,6 +55,31 @@ class FoldJob:
         epoch."""
         return int(np.random.SeedSequence([self.config.train.seed, self.fold, epoch]).generate_state(1)[0])
 
+    def batches(self, preprocess: Preprocess) -> TrainingBatches:
+        """The fold's augmented training batches."""
+        task = self.competition.task
+        targets = task.targets(self.images.frame.iloc[self.train_rows], self.classes, self.config)
+        transform = task.train_transform(self.config.augment, preprocess)
+        return TrainingBatches(
+            self.images, self.train_rows, targets, transform, self.config, preprocess, self.device
+        )
+
+
+def start(job: FoldJob) -> tuple[Session, TrainingBatches, Preprocess]:
+    """A fold before its first step: the initial weights are a function of the config and the fold."""
+    make_deterministic(job.device)
+    if job.device.type == "cpu":
+        keep_freed_memory()
+    torch.manual_seed(job.seed(0))
+    model = job.competition.task.build_model(job.config.model, job.classes).to(
+        job.device, memory_format=torch.channels_last
+    )
+    preprocess = Preprocess.of_model(model, job.config.model.image_size)
+    batches = job.batches(preprocess)
+    if hasattr(model, "init_from_images"):
+        model.init_from_images(batches.plain(count=5000))
+    return Session.start(model, job.config.train, job.device), batches, preprocess
+
 
 def train_fold(job: FoldJob) -> Checkpoint:
     """Train one fold, resuming from ``last.pt`` where there is one, and return what to predict with.
@@ -60,17 +89,7 @@ def train_fold(job: FoldJob) -> Checkpoint:
     UserError : the loss is no longer finite; names the epoch and what to lower.
     """
     config, metric = job.config.train, job.competition.metric
-    make_deterministic(job.device)
-    torch.manual_seed(job.seed(0))
-    model = job.competition.task.build_model(job.config.model, job.classes).to(
-        job.device, memory_format=torch.channels_last
-    )
-    preprocess = Preprocess.of_model(model, job.config.model.image_size)
-    targets = job.competition.task.targets(job.images.frame.iloc[job.train_rows], job.classes)
-    batches = TrainingBatches(job.images, job.train_rows, targets, job.config, preprocess, job.device)
-    if hasattr(model, "init_from_images"):
-        model.init_from_images(batches.plain(count=5000))
-    session = Session.start(model, config, job.device)
+    session, batches, preprocess = start(job)
     last, best = job.folder / "last.pt", job.folder / "best.pt"
     session.resume(last)
     _announce(job, session)
@@ -106,17 +125,16 @@ def _train_epoch(
 ) -> tuple[float, float]:
     """One pass over the training rows; returns the mean loss and the last learning rate."""
     config, count = job.config.train, len(batches)
-    loss_function = job.competition.task.loss(config)
+    objective = job.competition.task.objective(config)
     steps = math.ceil(count / config.accumulate)
-    session.model.train()
+    set_trainable(session.model, config, epoch)
     losses = []
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
         for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
             lr = session.set_lr(epoch * steps + number // config.accumulate, config.epochs * steps, config)
             images, targets = mixer(images, targets)
             with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
-                outputs = session.model(images)
-            loss = loss_function(outputs.float(), targets)
+                loss = objective(session.model, images, targets)
             # The last group of an epoch may hold fewer batches than the others.
             group = min(config.accumulate, count - number // config.accumulate * config.accumulate)
             session.scaler.scale(loss / group).backward()
@@ -134,22 +152,43 @@ def _train_epoch(
     return mean, lr
 
 
+def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> Callable[[float], float]:
+    """Function that takes one optimiser step at a given learning rate and returns the loss before it."""
+    task, config = job.competition.task, job.config.train
+    objective, mixer = task.objective(config), task.mixer(job.config.augment, job.classes)
+    set_trainable(session.model, replace(config, unfreeze_every=0), 0)
+    endless = (batch for epoch in itertools.count() for batch in batches.epoch(job.seed(epoch + 1)))
+
+    def step(lr: float) -> float:
+        for group, described in zip(session.optimizer.param_groups, session.groups, strict=True):
+            group["lr"] = lr * described.scale
+        images, targets = mixer(*next(endless))
+        with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
+            loss = objective(session.model, images, targets)
+        session.scaler.scale(loss).backward()
+        session.step(config)
+        return loss.item()
+
+    return step
+
+
 def validate(job: FoldJob, session: Session, preprocess: Preprocess) -> float:
     """The competition's metric on the fold's validation rows, without test-time augmentation."""
-    config = replace(job.config.predict, flip=False, shift=0, crops=1)
-    predictions = predict(
-        session.predictor,
-        job.competition.task,
-        job.images,
-        job.valid_rows,
-        job.classes,
-        preprocess,
-        config,
-        job.config.train.workers,
-        job.device,
-    )
-    truth = job.images.frame.iloc[job.valid_rows]
-    return float(job.competition.score(truth, predictions, job.classes))
+    config = replace(job.config.predict, flip=False, shift=0, crops=1, scales=(1.0,))
+    with tempfile.TemporaryDirectory() as folder:
+        request = Request(
+            job.images,
+            job.valid_rows,
+            job.classes,
+            preprocess,
+            config,
+            job.config.train.workers,
+            job.device,
+            Path(folder),
+        )
+        predictions = predict(session.predictor, job.competition.task, request)
+        truth = job.images.frame.iloc[job.valid_rows]
+        return float(job.competition.score(truth, predictions, job.classes))
 
 
 def _is_over(session: Session, patience: int | None, max_minutes: float | None, metric: str) -> bool:
@@ -168,7 +207,7 @@ def _announce(job: FoldJob, session: Session) -> None:
         f"fold {job.fold}: {job.config.model.name} on {job.device}, {precision}, "
         f"{len(job.train_rows):,} images to learn from, {len(job.valid_rows):,} to measure on"
     )
-    for line in describe_groups(session.groups, job.config.train):
+    for line in describe_groups(session.groups, job.config.train, session.model):
         say(f"  {line}")
     if session.history:
         say(f"  resumed after epoch {len(session.history)}")

@@ -90,16 +90,83 @@ def train_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose
         *crop,
         A.HorizontalFlip(p=0.5 * augment.horizontal_flip),
         A.VerticalFlip(p=0.5 * augment.vertical_flip),
+        *_color_jitter(augment.color_jitter),
     ]
-    if augment.color_jitter:
-        strength = augment.color_jitter
-        span = (max(0.0, 1 - strength), 1 + strength)
-        steps.append(A.ColorJitter(span, span, span, (-strength / 4, strength / 4), p=0.8))
     if augment.cutout:
         side = (augment.cutout, augment.cutout)
-        fill = [round(255 * value) for value in preprocess.mean]
-        steps.append(A.CoarseDropout((1, 1), side, side, fill=fill, p=1.0))
+        steps.append(A.CoarseDropout((1, 1), side, side, fill=_mean_color(preprocess), p=1.0))
     return A.Compose(steps)
+
+
+def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignore: int) -> A.Compose:
+    """Random transform of an image and its mask together: rescaled, padded where too small, cropped.
+
+    Where the image is padded the mask gets `ignore`, so that what is not there is not learnt.
+    """
+    size = preprocess.size
+    steps = [
+        A.RandomScale(
+            (augment.min_scale - 1, augment.max_scale - 1),
+            interpolation=cv2.INTER_LINEAR,
+            mask_interpolation=cv2.INTER_NEAREST,
+            area_for_downscale=DOWNSCALE,
+            p=1.0,
+        ),
+        A.PadIfNeeded(
+            size,
+            size,
+            border_mode=cv2.BORDER_CONSTANT,
+            position="random",
+            fill=_mean_color(preprocess),
+            fill_mask=ignore,
+        ),
+        A.RandomCrop(size, size),
+        A.HorizontalFlip(p=0.5 * augment.horizontal_flip),
+        A.VerticalFlip(p=0.5 * augment.vertical_flip),
+        *_color_jitter(augment.color_jitter),
+    ]
+    return A.Compose(steps)
+
+
+def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+    """Random transform of an image and its boxes (xyxy pixels, with an ``index`` each): crops that keep
+    boxes, scale jitter, padding, flips. Boxes of which less than a quarter stays are dropped.
+
+    Call with ``image``, ``bboxes`` and ``index``.
+    """
+    size = preprocess.size
+    steps = [
+        A.BBoxSafeRandomCrop(erosion_rate=0.2, p=0.3),
+        *letterbox(preprocess)[:1],
+        A.RandomScale((augment.min_scale - 1, augment.max_scale - 1), area_for_downscale=DOWNSCALE, p=1.0),
+        A.PadIfNeeded(size, size, position="random", fill=_mean_color(preprocess)),
+        A.RandomCrop(size, size),
+        A.HorizontalFlip(p=0.5 * augment.horizontal_flip),
+        A.VerticalFlip(p=0.5 * augment.vertical_flip),
+        *_color_jitter(augment.color_jitter),
+    ]
+    boxes = A.BboxParams("pascal_voc", ["index"], min_visibility=0.25, min_width=2, min_height=2, clip=True)
+    return A.Compose(steps, bbox_params=boxes)
+
+
+def letterbox(preprocess: Preprocess) -> list[A.BasicTransform]:
+    """Resize the longer side to the network's, and pad at the right and the lower edge."""
+    size = preprocess.size
+    return [
+        A.LongestMaxSize(size, interpolation=INTERPOLATION["bilinear"], area_for_downscale=DOWNSCALE),
+        A.PadIfNeeded(size, size, position="top_left", fill=_mean_color(preprocess)),
+    ]
+
+
+def _mean_color(preprocess: Preprocess) -> list[int]:
+    return [round(255 * value) for value in preprocess.mean]
+
+
+def _color_jitter(strength: float) -> list[A.BasicTransform]:
+    if not strength:
+        return []
+    span = (max(0.0, 1 - strength), 1 + strength)
+    return [A.ColorJitter(span, span, span, (-strength / 4, strength / 4), p=0.8)]
 
 
 def eval_transform(preprocess: Preprocess) -> A.Compose:

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.config import AugmentConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, TrainConfig
 from pipeline.data.batches import Images
 from pipeline.errors import UserError
-from pipeline.tasks.classification import Classification
+from pipeline.tasks.classification import Classification, log_loss, softmax, to_frame
 
 TASK = Classification()
 CLASSES = ["cat", "dog", "emu"]
 
 
 def predictions(rows: dict[str, list[float]], classes: list[str] = CLASSES) -> pd.DataFrame:
-    return TASK.to_frame(list(rows), torch.tensor(list(rows.values())), classes)
+    return to_frame(list(rows), torch.tensor(list(rows.values())), classes)
 
 
 class TestTargets:
@@ -32,16 +32,23 @@ class TestTargets:
 
     def test_targets_follow_the_stored_class_order_and_not_the_alphabet(self):
         frame = pd.DataFrame({"label": ["cat", "emu", "dog", "cat"]})
-        targets = TASK.targets(frame, ["emu", "cat", "dog"])
+        targets = TASK.targets(frame, ["emu", "cat", "dog"], Config()).whole
         assert targets.tolist() == [1, 0, 2, 1] and targets.dtype == torch.int64
 
     def test_strata_are_the_labels(self):
         assert TASK.strata(pd.DataFrame({"label": ["a", "b"]})).tolist() == ["a", "b"]
 
     def test_captions_name_the_class_or_the_mixed_shares(self):
-        assert TASK.caption(torch.tensor(1), CLASSES) == "dog"
-        assert TASK.caption(torch.tensor([0.3, 0.0, 0.7]), CLASSES) == "emu 0.70\ncat 0.30"
-        assert TASK.caption(torch.tensor([1.0, 0.0, 0.0]), CLASSES) == "cat 1.00"
+        image = np.zeros((2, 2, 3), dtype="uint8")
+        assert TASK.draw(image, torch.tensor(1), CLASSES) == (image, "dog")
+        assert TASK.draw(image, torch.tensor([0.3, 0.0, 0.7]), CLASSES)[1] == "emu 0.70\ncat 0.30"
+        assert TASK.draw(image, torch.tensor([1.0, 0.0, 0.0]), CLASSES)[1] == "cat 1.00"
+
+
+def _loss(config: TrainConfig):
+    """The objective of a network that returns its input."""
+    objective = TASK.objective(config)
+    return lambda logits, targets: objective(torch.nn.Identity(), logits, targets)
 
 
 class TestLoss:
@@ -51,18 +58,18 @@ class TestLoss:
 
     @pytest.mark.parametrize("smoothing, expected", [(0.0, 0.4170300), (0.1, 0.5136966)])
     def test_label_smoothing_is_torchs(self, smoothing, expected):
-        loss = TASK.loss(TrainConfig(label_smoothing=smoothing))
+        loss = _loss(TrainConfig(label_smoothing=smoothing))
         assert loss(self.logits, torch.tensor([0])).item() == pytest.approx(expected, abs=1e-6)
 
     @pytest.mark.parametrize("smoothing, expected", [(0.0, 0.4170300), (0.1, 0.5136966)])
     def test_a_mixed_target_of_one_class_costs_the_same(self, smoothing, expected):
-        loss = TASK.loss(TrainConfig(label_smoothing=smoothing))
+        loss = _loss(TrainConfig(label_smoothing=smoothing))
         assert loss(self.logits, torch.tensor([[1.0, 0, 0]])).item() == pytest.approx(expected, abs=1e-6)
 
     def test_smoothed_targets_sum_to_one(self):
         """With equal logits every class costs log C, so the loss is log C where the weights sum to 1."""
         for count in (2, 3, 10):
-            loss = TASK.loss(TrainConfig(label_smoothing=0.1))
+            loss = _loss(TrainConfig(label_smoothing=0.1))
             assert loss(torch.zeros(1, count), torch.tensor([0])).item() == pytest.approx(
                 math.log(count), abs=1e-6
             )
@@ -116,7 +123,7 @@ class TestMixer:
 
 class TestPredictions:
     def test_activation_is_softmax_over_classes(self):
-        probabilities = TASK.activate(torch.tensor([[0.0, 0.0, math.log(2)], [100.0, 0, 0]]))
+        probabilities = softmax(torch.tensor([[0.0, 0.0, math.log(2)], [100.0, 0, 0]]))
         torch.testing.assert_close(probabilities, torch.tensor([[0.25, 0.25, 0.5], [1, 0, 0]]))
 
     def test_a_frame_has_ids_and_one_float32_column_a_class(self):
@@ -132,20 +139,28 @@ class TestPredictions:
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "oof.parquet"), frame)
 
     def test_bf16_probabilities_become_float32(self):
-        frame = TASK.to_frame(["a"], torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.bfloat16), CLASSES)
+        frame = to_frame(["a"], torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.bfloat16), CLASSES)
         assert frame["cat"].dtype == np.float32
 
-    def test_average_is_the_arithmetic_mean(self):
+    def test_average_is_the_arithmetic_mean(self, tmp_path):
         first, second = (
             predictions({"a": [1, 0, 0], "b": [0, 1, 0]}),
             predictions({"a": [0, 0, 1], "b": [0, 1, 0]}),
         )
-        mean = TASK.average([first, second])
+        mean = TASK.average([first, second], tmp_path)
         pd.testing.assert_frame_equal(mean, predictions({"a": [0.5, 0, 0.5], "b": [0, 1, 0]}))
 
-    def test_an_average_of_many_keeps_its_precision(self):
+    def test_an_average_of_many_keeps_its_precision(self, tmp_path):
         third = predictions({"a": [1 / 3, 1 / 3, 1 / 3]})
-        pd.testing.assert_frame_equal(TASK.average([third] * 1000), third, rtol=1e-7)
+        pd.testing.assert_frame_equal(TASK.average([third] * 1000, tmp_path), third, rtol=1e-7)
+
+
+def test_log_loss_by_hand_and_of_certain_mistakes():
+    truth = pd.DataFrame({"image_id": ["a", "b"], "label": ["dog", "emu"]})
+    given = predictions({"a": [0.2, 0.5, 0.3], "b": [0.5, 0.25, 0.25]})
+    assert log_loss(truth, given, CLASSES) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+    wrong = predictions({"a": [1, 0, 0], "b": [0, 0, 1]})
+    assert 1 < log_loss(truth, wrong, CLASSES) < math.inf
 
 
 def test_the_report_draws_the_confusion_and_the_mistakes(tmp_path):

@@ -30,7 +30,13 @@ def another(field: dataclasses.Field) -> Any:
         return not field.default
     if isinstance(field.default, int | float):
         return field.default + 1
-    return {str: "something else", str | None: "file.pt", int | None: 3, float | None: 1.5}[field.type]
+    return {
+        str: "something else",
+        str | None: "file.pt",
+        int | None: 3,
+        float | None: 1.5,
+        tuple[float, ...]: (0.5, 1.0),
+    }[field.type]
 
 
 def changed(group: str, field: dataclasses.Field) -> Config:

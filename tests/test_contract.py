@@ -10,8 +10,14 @@ from pipeline.config import Config, Ensemble
 from pipeline.contract import check_image_frame
 from pipeline.data.raw import open_raw
 from pipeline.errors import UserError
-from pipeline.submit import check_sample, write_submission
-from tests.helpers import REPOSITORY, SLUGS, competition_of
+from pipeline.submit import check_file, write_submission
+from tests.helpers import (
+    REPOSITORY,
+    SLUGS,
+    competition_of,
+    ideal_predictions,
+    random_predictions,
+)
 
 pytestmark = pytest.mark.parametrize("slug", SLUGS)
 
@@ -60,43 +66,40 @@ def test_sample_depends_on_the_seed_alone(slug, tmp_path):
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
 
 
-def test_metric_prefers_the_truth(slug, prepared_sample):
+def test_metric_prefers_the_truth(slug, prepared_sample, tmp_path):
     prepped = prepared_sample(slug)
-    truth = prepped.data.train
-    classes = prepped.data.classes
-    ideal = _certain(truth, classes)
-    shuffled = ideal.assign(image_id=truth["image_id"].to_numpy())
-    values = np.random.default_rng(0).permutation(shuffled[list(classes)].to_numpy())
-    shuffled[list(classes)] = values
-    best = prepped.competition.score(truth, ideal, classes)
-    worse = prepped.competition.score(truth, shuffled, classes)
-    assert prepped.competition.metric.endswith(("_score", "_loss", "_error"))
-    assert best > worse if prepped.competition.metric.endswith("_score") else best < worse
+    competition, classes = prepped.competition, prepped.data.classes
+    truth = prepped.data.train.iloc[:60].reset_index(drop=True)
+    ideal = ideal_predictions(competition.task, truth, classes, tmp_path / "ideal")
+    random = random_predictions(competition.task, truth, classes, tmp_path / "random")
+    best, worse = (competition.score(truth, frame, classes) for frame in (ideal, random))
+    assert competition.metric.endswith(("_score", "_loss", "_error"))
+    assert best > worse if competition.metric.endswith("_score") else best < worse
+    assert all(np.isfinite(value) for value in competition.extra_scores(truth, ideal, classes).values())
 
 
-def _certain(truth: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    one_hot = pd.get_dummies(truth["label"]).reindex(columns=classes, fill_value=False).astype("float32")
-    return pd.concat([truth[["image_id"]], one_hot], axis=1)
-
-
-def test_predictions_become_a_submission_the_sample_file_accepts(slug, prepared_sample, tmp_path):
+def test_predictions_become_a_submission_that_is_accepted(slug, prepared_sample, tmp_path):
     prepped = prepared_sample(slug)
-    classes = prepped.data.classes
-    form = prepped.competition.submission_format(classes)
-    check_sample(prepped.data.sample_submission, prepped.data.test["image_id"], form)
-    random = np.random.default_rng(0).dirichlet(np.ones(len(classes)), len(prepped.data.test))
-    predictions = pd.DataFrame(random.astype("float32"), columns=classes)
-    predictions.insert(0, "image_id", prepped.data.test["image_id"].to_numpy())
-    frame = prepped.competition.to_submission(predictions.sample(frac=1, random_state=0), classes)
-    rows = write_submission(frame, prepped.data.sample_submission, form, tmp_path / "submission.csv")
-    assert list(rows[form.id_column]) == list(prepped.data.sample_submission[form.id_column])
+    competition, data = prepped.competition, prepped.data
+    form = competition.submission_format(data.classes)
+    form.check_sample(data.sample_submission, data.test)
+    predictions = random_predictions(competition.task, data.test, data.classes, tmp_path / "maps")
+    frame = competition.to_submission(predictions.sample(frac=1, random_state=0), data.classes)
+    rows = write_submission(frame, data.sample_submission, data.test, form, tmp_path / "submission.csv")
+    check_file(tmp_path / "submission.csv", data.sample_submission, data.test, form)
+    assert len(rows) > 0
+    if len(data.sample_submission):
+        ids = rows.columns[0]
+        assert list(rows[ids]) == list(data.sample_submission[ids])
 
 
-def test_a_submission_that_lacks_an_image_is_refused(slug, prepared_sample, tmp_path):
+def test_a_submission_that_names_an_unknown_image_is_refused(slug, prepared_sample, tmp_path):
     prepped = prepared_sample(slug)
-    form = prepped.competition.submission_format(prepped.data.classes)
-    short = prepped.data.sample_submission.iloc[1:]
-    lost = prepped.data.sample_submission[form.id_column].iloc[0]
-    with pytest.raises(UserError, match=f"lacks 1 id.*{lost}"):
-        write_submission(short, prepped.data.sample_submission, form, tmp_path / "submission.csv")
-    assert list(tmp_path.iterdir()) == []
+    competition, data = prepped.competition, prepped.data
+    form = competition.submission_format(data.classes)
+    predictions = random_predictions(competition.task, data.test.iloc[:5], data.classes, tmp_path / "maps")
+    frame = competition.to_submission(predictions, data.classes)
+    frame.iloc[0, 0] = "nowhere_1"
+    with pytest.raises(UserError, match="nowhere_1"):
+        write_submission(frame, data.sample_submission, data.test, form, tmp_path / "submission.csv")
+    assert not (tmp_path / "submission.csv").exists()

@@ -1,6 +1,7 @@
 """Prediction: independent of the batch, harmless to the network, and the same views everywhere."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ import torch
 
 from pipeline.config import Config, ModelConfig, PredictConfig
 from pipeline.data.batches import Images
-from pipeline.predict import predict, tta_views
+from pipeline.predict import Request, predict, tta_views
 from pipeline.tasks.classification import Classification
 from pipeline.transforms import Preprocess
 from tests.helpers import TINY
 
 CPU = torch.device("cpu")
+NOWHERE = Path()
+"""Classification writes no files."""
 FULL = PredictConfig(flip=True, shift=1, crops=5)
 
 
@@ -31,7 +34,8 @@ def trained(prepared_sample):
 def _predict(trained, rows, batch_size, config=FULL):
     model, images, classes, preprocess = trained
     config = replace(config, batch_size=batch_size)
-    return predict(model, Classification(), images, np.asarray(rows), classes, preprocess, config, 0, CPU)
+    request = Request(images, np.asarray(rows), classes, preprocess, config, 0, CPU, NOWHERE)
+    return predict(model, Classification(), request)
 
 
 def test_a_batch_of_one_equals_a_batch_of_64(trained):
@@ -84,8 +88,9 @@ def test_flip_averaging_makes_the_prediction_symmetric(trained):
     model, images, classes, preprocess = trained
     mirrored = Images(images.frame, images.packed[:, :, ::-1])
     config = PredictConfig(flip=True, shift=0)
-    plain = predict(model, Classification(), images, np.arange(30), classes, preprocess, config, 0, CPU)
-    flipped = predict(model, Classification(), mirrored, np.arange(30), classes, preprocess, config, 0, CPU)
+    request = Request(images, np.arange(30), classes, preprocess, config, 0, CPU, NOWHERE)
+    plain = predict(model, Classification(), request)
+    flipped = predict(model, Classification(), replace(request, images=mirrored))
     assert np.allclose(plain[classes], flipped[classes], atol=1e-5)
 
 

@@ -1,19 +1,19 @@
 """Kaggle's CIFAR-10: trainLabels.csv, sampleSubmission.csv, train/<id>.png, test/<id>.png, scored by
 accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from competitions.cifar10.sample import write_sample
-from pipeline.contract import Mirror
+from pipeline.contract import Mirror, OtherFormat
 from pipeline.data.pair import pair_labels
 from pipeline.data.raw import RawFiles
 from pipeline.errors import UserError, name_some
 from pipeline.submit import OneOf, SubmissionFormat
-from pipeline.tasks.classification import Classification
+from pipeline.tasks.classification import Classification, log_loss
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -28,6 +28,7 @@ class Competition:
         "2068874e4b9a9f0fb07ebe0ad2b29754449ccacd",
     )
     task = Classification()
+    other_formats: Mapping[str, OtherFormat] = {}
     metric = "accuracy_score"
 
     def load_train(self, raw: RawFiles) -> pd.DataFrame:
@@ -54,6 +55,12 @@ class Competition:
     def score(self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
         """Share of images whose most probable class is the true one."""
         return float(np.mean(truth["label"].to_numpy() == self._labels(predictions, classes)))
+
+    def extra_scores(
+        self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> dict[str, float]:
+        """Log loss."""
+        return {"log_loss": log_loss(truth, predictions, classes)}
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """id and one of the ten names."""

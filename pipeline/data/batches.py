@@ -4,9 +4,11 @@ What is random depends on (seed, batch) alone, never on the number of workers or
 resumed epoch is the epoch that was lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config import Config
 from pipeline.data.images import read_rgb
+from pipeline.device import to_device
 from pipeline.errors import UserError
 from pipeline.transforms import (
     Preprocess,
@@ -21,7 +24,6 @@ from pipeline.transforms import (
     batched_is_enough,
     eval_transform,
     normalise,
-    train_transform,
 )
 
 
@@ -53,58 +55,82 @@ class Images:
         return None if self.packed is None else self.packed.shape[1:3]
 
 
-class TrainingBatches:
-    """Augmented, normalised training batches; one pass of `epoch` visits every row once, in random order.
+class Targets(Protocol):
+    """The truth of some images, in their order."""
 
-    The last, smaller batch is dropped: batch statistics over a handful of images would disturb the network.
+    whole: torch.Tensor | None
+    """All of it (N, ...), where augmenting an image leaves its truth alone; None where it does not."""
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """The image at `index`, which `read` decodes, and its truth, both transformed.
+
+        Returns the pixels, uint8 (S, S, 3), and anything `batch` understands.
+        """
+
+    def batch(self, truths: Sequence) -> Any:
+        """What the objective gets for these images: tensors, in lists or dictionaries or alone."""
+
+
+class TrainingBatches:
+    """Augmented, normalised training batches; one pass visits every row once, in random order.
+
+    The last, smaller batch of an epoch is dropped: batch statistics over a handful of images would disturb
+    the network.
     """
 
     def __init__(
         self,
         images: Images,
         rows: np.ndarray,
-        targets: torch.Tensor,
+        targets: Targets,
+        transform: A.Compose,
         config: Config,
         preprocess: Preprocess,
         device: torch.device,
     ) -> None:
-        self.images, self.rows, self.targets = images, rows, targets
+        self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
         self.config, self.preprocess, self.device = config, preprocess, device
         self.batch_size = min(config.train.batch_size, len(rows))
-        self.batched = batched_is_enough(config.augment, images.packed_size, preprocess.size)
+        self.batched = targets.whole is not None and batched_is_enough(
+            config.augment, images.packed_size, preprocess.size
+        )
         if self.batched:
             # All training rows at once: 150 MB for CIFAR-10, and on a GPU nothing is copied again.
             pixels = torch.from_numpy(np.ascontiguousarray(images.packed[rows]))
             self.pixels = pixels.permute(0, 3, 1, 2).to(device)
 
     def __len__(self) -> int:
-        return len(self.rows) // self.batch_size
+        return len(self.rows) * self.config.train.passes // self.batch_size
 
-    def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (images float32 (B, 3, S, S), targets (B, ...)) on the device.
+    def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+        """Yield (images float32 (B, 3, S, S), targets) on the device.
 
         Draws from torch's global generator, which it seeds with `seed`.
         """
         torch.manual_seed(seed)
-        order = torch.randperm(len(self.rows))[: len(self) * self.batch_size].split(self.batch_size)
-        for chosen, pixels in zip(order, self._pixels(order, seed), strict=True):
-            yield normalise(pixels, self.preprocess), self.targets[chosen].to(self.device, non_blocking=True)
+        passes = [torch.randperm(len(self.rows)) for _ in range(self.config.train.passes)]
+        order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
+        for pixels, targets in self._in_memory(order) if self.batched else self._loaded(order, seed):
+            yield normalise(pixels, self.preprocess), to_device(targets, self.device)
 
     def plain(self, count: int) -> torch.Tensor:
         """The first `count` training images, normalised but not augmented."""
         batches = evaluation_batches(self.images, self.rows[:count], self.preprocess, count, 0, self.device)
         return next(batches)[1]
 
-    def _pixels(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[torch.Tensor]:
-        if self.batched:
-            for chosen in order:
-                yield augment_batch(
-                    self.pixels[chosen.to(self.device)], self.config.augment, self.preprocess.mean
-                )
-        else:
-            dataset = _TransformedImages(self.images, train_transform(self.config.augment, self.preprocess))
-            batches = [(self.rows[chosen.numpy()], seed + number) for number, chosen in enumerate(order)]
-            yield from _load(dataset, batches, self.config.train.workers, self.device)
+    def _in_memory(self, order: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for chosen in order:
+            pixels = self.pixels[chosen.to(self.device)]
+            yield (
+                augment_batch(pixels, self.config.augment, self.preprocess.mean),
+                self.targets.whole[chosen],
+            )
+
+    def _loaded(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+        dataset = _Examples(self.images, self.rows, self.targets, self.transform)
+        batches = [(chosen.numpy(), seed + number) for number, chosen in enumerate(order)]
+        for pixels, targets in _load(dataset, batches, self.config.train.workers, self.device):
+            yield pixels.to(self.device, non_blocking=True), targets
 
 
 def evaluation_batches(
@@ -126,29 +152,46 @@ def evaluation_batches(
         )
     else:
         dataset = _TransformedImages(images, eval_transform(preprocess))
-        loaded = _load(dataset, [(batch, 0) for batch in batches], workers, device)
+        loaded = _load(dataset, batches, workers, device)
     for batch, pixels in zip(batches, loaded, strict=True):
         yield ids[batch], normalise(pixels.to(device), preprocess)
 
 
-class _TransformedImages(Dataset):
-    """Item ``(rows, seed)`` is one whole uint8 batch (B, 3, S, S), so that seeding albumentations is paid
-    once."""
+class _Examples(Dataset):
+    """Item ``(indices, seed)`` is one whole training batch, so that seeding albumentations is paid once."""
 
-    def __init__(self, images: Images, transform) -> None:
+    def __init__(self, images: Images, rows: np.ndarray, targets: Targets, transform: A.Compose) -> None:
+        self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
+
+    def __getitem__(self, batch: tuple[np.ndarray, int]) -> tuple[torch.Tensor, Any] | UserError:
+        indices, seed = batch
+        self.transform.set_random_seed(seed % 2**31)
+        try:
+            examples = [self.targets.example(int(index), self._read, self.transform) for index in indices]
+        except UserError as error:
+            return error  # raised in a worker process it would arrive wrapped in a traceback
+        pixels, truths = zip(*examples, strict=True)
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), self.targets.batch(truths)
+
+    def _read(self, index: int) -> np.ndarray:
+        return self.images.read(int(self.rows[index]))
+
+
+class _TransformedImages(Dataset):
+    """Item ``rows`` is one uint8 batch (B, 3, S, S) of images to evaluate."""
+
+    def __init__(self, images: Images, transform: A.Compose) -> None:
         self.images, self.transform = images, transform
 
-    def __getitem__(self, batch: tuple[np.ndarray, int]) -> torch.Tensor | UserError:
-        rows, seed = batch
-        self.transform.set_random_seed(seed % 2**31)
+    def __getitem__(self, rows: np.ndarray) -> torch.Tensor | UserError:
         try:
             pixels = np.stack([self.transform(image=self.images.read(int(row)))["image"] for row in rows])
         except UserError as error:
-            return error  # raised in a worker process it would arrive wrapped in a traceback
+            return error
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
-def _load(dataset: Dataset, batches: list, workers: int, device: torch.device) -> Iterator[torch.Tensor]:
+def _load(dataset: Dataset, batches: list, workers: int, device: torch.device) -> Iterator:
     workers = min(workers, len(batches))
     loader = DataLoader(
         dataset,
@@ -158,7 +201,7 @@ def _load(dataset: Dataset, batches: list, workers: int, device: torch.device) -
         pin_memory=device.type == "cuda",
         prefetch_factor=4 if workers else None,
     )
-    for pixels in loader:
-        if isinstance(pixels, UserError):
-            raise pixels
-        yield pixels.to(device, non_blocking=True)
+    for loaded in loader:
+        if isinstance(loaded, UserError):
+            raise loaded
+        yield loaded

@@ -28,6 +28,8 @@ RETRIES = 3
 
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
 
+REFUSED_LOGIN = f"Kaggle does not accept the credentials: create a new token at {SETTINGS_PAGE}"
+
 
 def has_credentials() -> bool:
     """Whether the `kaggle` client would find credentials; whether Kaggle accepts them shows at first use.
@@ -43,6 +45,15 @@ def has_credentials() -> bool:
     if all(os.environ.get(f"KAGGLE_{name.upper()}") or key.get(name) for name in ("username", "key")):
         return True
     return bool(_json(home / "credentials.json").get("refresh_token"))
+
+
+def require_credentials(otherwise: str = "") -> None:
+    """Raise UserError, with `otherwise` as the end of its sentence, where there are no credentials."""
+    if not has_credentials():
+        raise UserError(
+            f"there are no Kaggle credentials: create a token at {SETTINGS_PAGE} and put it into the "
+            f"variable KAGGLE_API_TOKEN or the file ~/.kaggle/access_token{otherwise}"
+        )
 
 
 def competition_archive(kaggle_slug: str, folder: Path) -> Path:
@@ -63,11 +74,7 @@ def download_competition(kaggle_slug: str, folder: Path) -> None:
     archive = competition_archive(kaggle_slug, folder)
     if archive.exists():
         return
-    if not has_credentials():
-        raise UserError(
-            f"there are no Kaggle credentials: create a token at {SETTINGS_PAGE} and put it into the "
-            "variable KAGGLE_API_TOKEN or the file ~/.kaggle/access_token, or choose DATA=sample"
-        )
+    require_credentials(", or choose DATA=sample")
     part = folder / ".part" / archive.name
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +92,7 @@ def download_competition(kaggle_slug: str, folder: Path) -> None:
 
 
 def _download(kaggle_slug: str, part: Path) -> None:
-    api = _client()
+    api = kaggle_client()
     from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFilesRequest
 
     request = ApiDownloadDataFilesRequest()
@@ -113,8 +120,8 @@ def _download(kaggle_slug: str, part: Path) -> None:
             )
 
 
-def _client() -> "KaggleApi":
-    """Kaggle's client, logged in."""
+def kaggle_client() -> "KaggleApi":
+    """Kaggle's client, logged in. Raises SystemExit or a RequestException where that fails."""
     # Importing it logs in, which prints to stdout and may call exit.
     with redirect_stdout(io.StringIO()):
         from kaggle.api.kaggle_api_extended import KaggleApi
@@ -135,9 +142,9 @@ def _send(request: requests.PreparedRequest) -> requests.Response:
 def _sentence(error: BaseException, slug: str, folder: Path) -> str:
     """What went wrong and what to do, in one sentence."""
     if isinstance(error, SystemExit):
-        return f"Kaggle does not accept the credentials: create a new token at {SETTINGS_PAGE}"
+        return REFUSED_LOGIN
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        return _refusal(error.response.status_code, slug)
+        return refusal(error.response.status_code, slug, f"to download {slug}")
     if isinstance(error, requests.RequestException):
         return (
             f"the connection to Kaggle failed while downloading {slug} ({type(error).__name__}): check the "
@@ -150,7 +157,8 @@ def _sentence(error: BaseException, slug: str, folder: Path) -> str:
     return f"the download of {slug} from Kaggle broke off ({error}): run again"
 
 
-def _refusal(status: int, slug: str) -> str:
+def refusal(status: int, slug: str, aim: str) -> str:
+    """What Kaggle means by an HTTP status and what to do, in one sentence; `aim` is as in "to download x"."""
     page = f"https://www.kaggle.com/competitions/{slug}"
     if status == requests.codes.unauthorized:
         return f"Kaggle does not accept the credentials (401): create a new token at {SETTINGS_PAGE}"
@@ -159,12 +167,10 @@ def _refusal(status: int, slug: str) -> str:
     if status == requests.codes.not_found:
         return f"Kaggle knows no competition {slug} (404): compare its name with the address {page}"
     if status == requests.codes.too_many_requests:
-        return (
-            f"Kaggle takes no more requests for now (429): wait some minutes and run again to download {slug}"
-        )
+        return f"Kaggle takes no more requests for now (429): wait some minutes and run again {aim}"
     if status >= 500:
-        return f"Kaggle is out of order ({status}): wait some minutes and run again to download {slug}"
-    return f"Kaggle refuses to give {slug} ({status}): look at {page}/data for the reason"
+        return f"Kaggle is out of order ({status}): wait some minutes and run again {aim}"
+    return f"Kaggle refuses {aim} ({status}): look at {page}/data for the reason"
 
 
 def _config_folder() -> Path:

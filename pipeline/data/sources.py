@@ -121,6 +121,8 @@ def _sample(competition: "Competition", home: Path) -> Source:
         with atomic_folder(folder) as temporary:
             (temporary / "raw").mkdir()
             truth = competition.make_sample(temporary / "raw", SAMPLE_SEED)
+            if "mask" in truth:  # the folder is still to get its name
+                truth["mask"] = truth["mask"].str.replace(str(temporary), str(folder), regex=False)
             truth.to_parquet(temporary / "truth.parquet")
             write_json(temporary / state.name, {"generator": generator})
     return Source("sample", source, folder / "truth.parquet")

@@ -1,11 +1,13 @@
 """Parameter groups: which learning rate and weight decay each part of a network gets."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from timm.optim import param_groups_layer_decay
 from torch import nn, optim
 
 from pipeline.config import TrainConfig
+from pipeline.models.freeze import NamedByTimm, frozen_names, head_ids
 
 
 @dataclass(frozen=True)
@@ -19,30 +21,39 @@ class Group:
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[Group]:
-    """Split a timm model's trainable parameters by head or backbone, layer depth, and whether they decay.
+    """Split a network's trainable parameters by head or backbone, layer depth, and whether they decay.
 
     Biases and norm parameters (one dimension), and what the model itself exempts, do not decay. The backbone
     learns at ``backbone_lr_scale``; below the head each layer is slower by ``layer_decay`` (BEiT, arXiv
-    2106.08254).
+    2106.08254). Parameters that never learn (``frozen_stages``) are in no group, those that join later are.
+    Call it before `pipeline.models.freeze.set_trainable`.
+
+    Parameters
+    ----------
+    model : a timm classifier, or anything whose ``backbone`` is a timm network; the rest is its head.
+
+    Raises
+    ------
+    UserError : ``frozen_stages`` is more than the network has.
     """
-    head = _head_ids(model)
-    exempt = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()
+    head, never = head_ids(model), frozen_names(model, config)
+    left_out = {id(parameter) for name, parameter in model.named_parameters() if name in never}
+    named = NamedByTimm(model)
     layered = param_groups_layer_decay(
-        model, config.weight_decay, no_weight_decay_list=exempt, layer_decay=config.layer_decay
+        named,
+        config.weight_decay,
+        no_weight_decay_list=named.no_weight_decay(),
+        layer_decay=config.layer_decay,
     )
     merged: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for group in layered:
         for parameter in group["params"]:
+            if id(parameter) in left_out:
+                continue
             part = "head" if id(parameter) in head else "backbone"
             scale = 1.0 if part == "head" else config.backbone_lr_scale * group["lr_scale"]
             merged.setdefault((part, scale, group["weight_decay"]), []).append(parameter)
     return [Group(part, parameters, scale, decay) for (part, scale, decay), parameters in merged.items()]
-
-
-def _head_ids(model: nn.Module) -> set[int]:
-    classifier = model.get_classifier()
-    heads = classifier if isinstance(classifier, tuple | list) else (classifier,)
-    return {id(parameter) for head in heads for parameter in head.parameters()}
 
 
 def build_optimizer(groups: list[Group], config: TrainConfig) -> optim.Optimizer:
@@ -61,10 +72,22 @@ def build_optimizer(groups: list[Group], config: TrainConfig) -> optim.Optimizer
     return optim.SGD(described, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
 
 
-def describe_groups(groups: list[Group], config: TrainConfig) -> list[str]:
-    """One line a group: how many parameters, which learning rate and weight decay."""
-    return [
-        f"{group.name}: {sum(parameter.numel() for parameter in group.parameters):,} parameters, "
+def describe_groups(groups: list[Group], config: TrainConfig, model: nn.Module | None = None) -> list[str]:
+    """One line a group: how many parameters, which learning rate and weight decay.
+
+    Parameters
+    ----------
+    model : what the groups were made of, for a last line that says how many parameters are in none.
+    """
+    lines = [
+        f"{group.name}: {_count(group.parameters):,} parameters, "
         f"lr {config.lr * group.scale:.3g}, weight decay {group.weight_decay:.3g}"
         for group in groups
     ]
+    learning = sum(_count(group.parameters) for group in groups)
+    frozen = _count(model.parameters()) - learning if model is not None else 0
+    return [*lines, f"frozen: {frozen:,} parameters"] if frozen else lines
+
+
+def _count(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

@@ -1,20 +1,24 @@
 """One label per image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from pipeline.config import AugmentConfig, ModelConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.data.batches import Images
 from pipeline.errors import UserError
 from pipeline.models.build import build_classifier
 from pipeline.plots import plot_confusion, plot_mistakes
-from pipeline.tasks.task import Mixer
+from pipeline.predict import Request
+from pipeline.predict import probabilities as view_probabilities
+from pipeline.tasks.task import Mixer, OutputLoss
+from pipeline.transforms import Preprocess, train_transform
 
 
 class Classification:
@@ -35,21 +39,25 @@ class Classification:
         """The labels."""
         return train["label"]
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str]) -> torch.Tensor:
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> "Labels":
         """int64 class indices (N,)."""
         codes = pd.Index(classes).get_indexer(frame["label"])
-        return torch.from_numpy(codes.astype("int64"))
+        return Labels(torch.from_numpy(codes.astype("int64")))
+
+    def train_transform(self, augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+        """See `pipeline.transforms`."""
+        return train_transform(augment, preprocess)
 
     def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
         """Any timm classifier."""
         return build_classifier(config, len(classes), load)
 
-    def caption(self, target: torch.Tensor, classes: Sequence[str]) -> str:
-        """The class name; for a mixed target the names and shares."""
+    def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
+        """The image as it is and the class name; for a mixed target the names and shares."""
         if target.ndim == 0:
-            return classes[int(target)]
+            return image, classes[int(target)]
         shares = {classes[int(index)]: float(target[index]) for index in target.argsort(descending=True)[:2]}
-        return "\n".join(f"{name} {share:.2f}" for name, share in shares.items() if share > 0.005)
+        return image, "\n".join(f"{name} {share:.2f}" for name, share in shares.items() if share > 0.005)
 
     def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> Mixer:
         """Mixup, CutMix, one of them at random, or nothing. Mixed targets are probabilities (N, C)."""
@@ -60,23 +68,16 @@ class Classification:
             mixers.append(v2.CutMix(alpha=augment.cutmix, num_classes=len(classes)))
         return v2.RandomChoice(mixers) if mixers else lambda images, targets: (images, targets)
 
-    def loss(self, config: TrainConfig) -> nn.Module:
+    def objective(self, config: TrainConfig) -> OutputLoss:
         """Cross-entropy with torch's label smoothing."""
-        return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+        return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.label_smoothing))
 
-    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Softmax."""
-        return outputs.softmax(dim=1)
+    def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+        """image_id and one float32 probability (softmax) column per class."""
+        for ids, values in view_probabilities(model, softmax, request):
+            yield to_frame(ids, values, request.classes)
 
-    def to_frame(
-        self, ids: Sequence[str], probabilities: torch.Tensor, classes: Sequence[str]
-    ) -> pd.DataFrame:
-        """image_id and one float32 column per class."""
-        frame = pd.DataFrame(probabilities.float().cpu().numpy(), columns=list(classes))
-        frame.insert(0, "image_id", np.asarray(ids, dtype=object))
-        return frame.astype({"image_id": "str"})
-
-    def average(self, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
         """Arithmetic mean of the probabilities."""
         mean = np.mean(
             [frame.drop(columns="image_id").to_numpy() for frame in frames], axis=0, dtype=np.float64
@@ -93,6 +94,44 @@ class Classification:
             plot_confusion(truth["label"], _predicted(oof, classes), classes, folder / "confusion.png"),
             plot_mistakes(truth, oof, images, classes, folder / "mistakes.png"),
         ]
+
+
+def softmax(outputs: torch.Tensor) -> torch.Tensor:
+    """Probabilities of logits (N, C)."""
+    return outputs.softmax(dim=1)
+
+
+class Labels:
+    """One class index per image; augmenting an image leaves it alone."""
+
+    def __init__(self, whole: torch.Tensor) -> None:
+        self.whole = whole
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """See `pipeline.data.batches.Targets`."""
+        return transform(image=read(index))["image"], self.whole[index]
+
+    def batch(self, truths: Sequence[torch.Tensor]) -> torch.Tensor:
+        """int64 (B,)."""
+        return torch.stack(list(truths))
+
+
+def to_frame(ids: Sequence[str], probabilities: torch.Tensor, classes: Sequence[str]) -> pd.DataFrame:
+    """A predictions frame: image_id and one float32 column per class, of probabilities (N, C)."""
+    frame = pd.DataFrame(probabilities.float().numpy(), columns=list(classes))
+    frame.insert(0, "image_id", np.asarray(ids, dtype=object))
+    return frame.astype({"image_id": "str"})
+
+
+def log_loss(truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
+    """Mean negative logarithm of the true class's probability, which is clipped at float32's precision."""
+    from sklearn.metrics import log_loss as of_scikit_learn
+
+    values = predictions[list(classes)].to_numpy(dtype="float64").clip(1e-7, 1)
+    codes = pd.Index(classes).get_indexer(truth["label"])
+    return float(
+        of_scikit_learn(codes, values / values.sum(axis=1, keepdims=True), labels=range(len(classes)))
+    )
 
 
 def _predicted(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

@@ -1,15 +1,19 @@
 """What the pipeline asks of a task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import albumentations as A
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.config import AugmentConfig, ModelConfig, TrainConfig
-from pipeline.data.batches import Images
+from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
+from pipeline.data.batches import Images, Targets
+from pipeline.predict import Request
+from pipeline.transforms import Preprocess
 
 
 class Task(Protocol):
@@ -25,31 +29,32 @@ class Task(Protocol):
     def strata(self, train: pd.DataFrame) -> pd.Series:
         """One value per row whose shares every fold should keep."""
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str]) -> torch.Tensor:
-        """One target per row."""
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Targets:
+        """The truth of these rows, for training."""
+
+    def train_transform(self, augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+        """Random transform of an image with its truth to the network's input size."""
 
     def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
         """A network for `classes`; `load` as in `pipeline.models.build`."""
 
-    def caption(self, target: torch.Tensor, classes: Sequence[str]) -> str:
-        """One image's target, mixed or not, in words."""
+    def draw(self, image: np.ndarray, target: Any, classes: Sequence[str]) -> tuple[np.ndarray, str]:
+        """A training image (uint8 (H, W, 3)) with its target, mixed or not, to look at; and a caption."""
 
     def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> "Mixer":
         """The transform of a whole training batch, images and targets together."""
 
-    def loss(self, config: TrainConfig) -> nn.Module:
-        """Module called with float32 outputs and targets."""
+    def objective(self, config: TrainConfig) -> "Objective":
+        """What training minimises."""
 
-    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Outputs to probabilities."""
+    def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+        """Predictions of the rows asked for, in order, a part at a time; `pipeline.predict` joins them."""
 
-    def to_frame(
-        self, ids: Sequence[str], probabilities: torch.Tensor, classes: Sequence[str]
-    ) -> pd.DataFrame:
-        """Predictions frame of these images."""
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
+        """Mean of several predictions frames over the same ids in the same order.
 
-    def average(self, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """Mean of several predictions frames over the same ids in the same order."""
+        `folder` is for files that a predictions frame refers to.
+        """
 
     def report(
         self, truth: pd.DataFrame, oof: pd.DataFrame, images: Images, classes: Sequence[str], folder: Path
@@ -60,4 +65,23 @@ class Task(Protocol):
 class Mixer(Protocol):
     """Maps a batch of images and targets to a batch of images and targets."""
 
-    def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def __call__(self, images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]: ...
+
+
+class Objective(Protocol):
+    """Maps a network and a batch to a scalar float32 loss."""
+
+    def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor: ...
+
+
+class OutputLoss:
+    """A loss of the network's outputs, computed in float32 whatever the network computes in."""
+
+    def __init__(self, loss: Callable[[torch.Tensor, Any], torch.Tensor]) -> None:
+        self.loss = loss
+
+    def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor:
+        """See Objective."""
+        outputs = model(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return self.loss(outputs.float(), targets)

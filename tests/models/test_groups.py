@@ -3,11 +3,13 @@
 import functools
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from pipeline.config import ModelConfig, TrainConfig
 from pipeline.models.build import build_classifier
+from pipeline.models.freeze import flat_name
 from pipeline.models.groups import build_optimizer, describe_groups, parameter_groups
 
 NAMES = ("podium_cifarnet", "resnet18", "mobilenetv2_100", "vit_tiny_patch16_224")
@@ -144,3 +146,53 @@ def test_groups_are_described_with_count_rate_and_decay():
     assert (
         len(lines) == 4 and sum(line.startswith("backbone: ") and "lr 0.02," in line for line in lines) == 2
     )
+
+
+class Segmenter(nn.Module):
+    """A timm encoder with a decoder and a head of two parts."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.encoder = timm.create_model(name, features_only=True)
+        self.decoder, self.neck, self.out = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.encoder
+
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        return self.neck, self.out
+
+
+class TestEncoders:
+    @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "convnext_atto", "vit_tiny_patch16_224"])
+    def test_all_that_is_not_pretrained_learns_at_the_heads_rate(self, name):
+        model = Segmenter(name)
+        found = rates(model, TrainConfig(backbone_lr_scale=0.1))
+        assert set(found) == {parameter for parameter, _ in model.named_parameters()}
+        for parameter, (scale, _) in found.items():
+            assert scale == (0.1 if parameter.startswith("encoder.") else 1.0), parameter
+
+    @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "convnext_atto", "vit_tiny_patch16_224"])
+    def test_each_layer_has_the_rate_and_decay_it_has_in_the_classifier(self, name):
+        """Fully counted: the encoder calls layers by other names, and lacks the classifier's head."""
+        config = TrainConfig(layer_decay=0.8, weight_decay=0.05)
+        of_classifier = {
+            flat_name(key): value for key, value in rates(timm.create_model(name), config).items()
+        }
+        found = rates(Segmenter(name), config)
+        in_encoder = {k.removeprefix("encoder."): v for k, v in found.items() if k.startswith("encoder.")}
+        assert len(in_encoder) > 20
+        for parameter, value in in_encoder.items():
+            assert value == pytest.approx(of_classifier[flat_name(parameter)]), parameter
+        assert {found[key] for key in ("decoder.weight", "neck.weight", "out.weight")} == {(1.0, 0.05)}
+
+
+def test_what_is_in_no_group_is_counted():
+    model = network("podium_cifarnet")
+    lines = describe_groups(parameter_groups(model, TrainConfig()), TrainConfig(), model)
+    whitening = sum(parameter.numel() for parameter in model.whiten.parameters())
+    assert lines[-1] == f"frozen: {whitening:,} parameters"
+    model = network("resnet18")
+    lines = describe_groups(parameter_groups(model, TrainConfig()), TrainConfig(), model)
+    assert not any(line.startswith("frozen") for line in lines)

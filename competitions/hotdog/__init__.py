@@ -1,0 +1,1 @@
+"""Hotdog or not: two kinds of photographs of food, few enough that pretrained weights decide."""

@@ -1,0 +1,28 @@
+"""The archive that the VOC evaluation server takes: one palette PNG for each test image."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.data.prepare import Prepared
+from pipeline.files import atomic_path
+from pipeline.masks.palette import mask_png
+from pipeline.masks.stored import load_map
+
+FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
+"""Where the server looks; comp6 is for models that have seen other data, such as pretrained weights."""
+
+
+def write_tar(predictions: pd.DataFrame, data: Prepared, path: Path) -> None:
+    """Write the most probable class of every pixel, one image in memory at a time.
+
+    The same predictions give the same bytes.
+    """
+    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as archive:
+        for image_id, map_file in zip(predictions["image_id"], predictions["map_file"], strict=True):
+            content = mask_png(load_map(map_file).argmax(axis=0).astype("uint8"))
+            entry = tarfile.TarInfo(f"{FOLDER}/{image_id}.png")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,148 @@
+"""Boxes in pixels of the original image: letterboxed batches, views, slices, and their fusion."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from torch import nn
+
+from ops import batched_nms, weighted_boxes_fusion
+from pipeline.config import PredictConfig
+from pipeline.predict import Request
+from pipeline.transforms import Preprocess, letterbox, normalise
+
+FUSION_IOU = 0.55
+"""IoU above which boxes of several views or models are one object (the value of arXiv 1910.13302)."""
+STRIDE = 32
+"""Input sides of other scales are multiples of this."""
+
+Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""boxes float32 (K, 4), scores (K,) and labels int64 (K,) of one image."""
+
+
+def predict_boxes(model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+    """Rows of the predictions frame, a batch at a time."""
+    config = request.config
+    for start in range(0, len(request.rows), config.batch_size):
+        rows = request.rows[start : start + config.batch_size]
+        images = [request.images.read(int(row)) for row in rows]
+        found: list[list[Found]] = [[] for _ in images]
+        masks: list[np.ndarray | None] = [None] * len(images)
+        views = [
+            (scale, flip) for scale in config.scales for flip in ([False, True] if config.flip else [False])
+        ]
+        for scale, flip in views:
+            for number, detected in enumerate(_detect(model, images, request, scale, flip)):
+                found[number].append(detected[:3])
+                # A mask cannot be averaged over views: those of the plain view go with its boxes.
+                masks[number] = detected[3] if len(views) == 1 and not config.tile else None
+        if config.tile:
+            for number, image in enumerate(images):
+                found[number] += _detect_slices(model, image, request)
+        fused = [fuse(lists, config) for lists in found]
+        ids = request.images.frame["image_id"].iloc[rows]
+        yield to_frame(ids.tolist(), fused, request.classes, masks if model_has_masks(model) else None)
+
+
+def model_has_masks(model: nn.Module) -> bool:
+    """Whether a detector also gives masks."""
+    return getattr(model, "mask_head", None) is not None
+
+
+def _detect(
+    model: nn.Module, images: Sequence[np.ndarray], request: Request, scale: float, flip: bool
+) -> Iterator[tuple[Any, ...]]:
+    """Boxes of each image in its own pixels, from one letterboxed batch."""
+    preprocess, config = request.preprocess, request.config
+    side = max(STRIDE, round(scale * preprocess.size / STRIDE) * STRIDE)
+    resize, pad = letterbox(Preprocess(side, preprocess.mean, preprocess.std))
+    resized = [resize(image=image)["image"] for image in images]
+    batch = np.stack([pad(image=image[:, ::-1] if flip else image)["image"] for image in resized])
+    pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(request.device)
+    sizes = [image.shape[:2] for image in resized]
+    detected = model.detect(
+        normalise(pixels, preprocess), config.min_score, config.nms_iou, config.max_boxes, sizes
+    )
+    for image, size, one in zip(images, sizes, detected, strict=True):
+        boxes = one["boxes"].float().cpu()
+        if flip:
+            boxes = torch.stack(
+                (size[1] - boxes[:, 2], boxes[:, 1], size[1] - boxes[:, 0], boxes[:, 3]), dim=1
+            )
+        factor = torch.tensor([image.shape[1] / size[1], image.shape[0] / size[0]]).repeat(2)
+        masks = one["masks"].cpu().numpy()[:, : size[0], : size[1]] if "masks" in one else None
+        yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
+
+
+def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> list[Found]:
+    """Boxes of overlapping tiles, each looked at as if it were an image (SAHI, arXiv 2202.06934)."""
+    tile, config = request.config.tile, request.config
+    height, width = image.shape[:2]
+    if max(height, width) <= tile:
+        return []
+    step = max(1, int(tile * (1 - config.overlap)))
+    tops = [*range(0, max(height - tile, 0), step), max(height - tile, 0)]
+    lefts = [*range(0, max(width - tile, 0), step), max(width - tile, 0)]
+    places = [(top, left) for top in tops for left in lefts]
+    found = []
+    for start in range(0, len(places), config.batch_size):
+        batch = places[start : start + config.batch_size]
+        tiles = [image[top : top + tile, left : left + tile] for top, left in batch]
+        for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, False), strict=True):
+            found.append((detected[0] + torch.tensor([left, top]).repeat(2), *detected[1:3]))
+    # An object that is in several tiles is one: slices are suppressed together, then count as one view.
+    boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    kept = batched_nms(boxes, scores, labels, config.nms_iou)
+    return [(boxes[kept], scores[kept], labels[kept])]
+
+
+def fuse(lists: Sequence[Found], config: PredictConfig) -> Found:
+    """The boxes of several views or models of one image as one list, by descending score."""
+    if len(lists) == 1:
+        return lists[0]
+    if config.fusion == "wbf":
+        boxes, scores, labels = weighted_boxes_fusion(*zip(*lists, strict=True), iou_threshold=FUSION_IOU)
+    else:
+        boxes, scores, labels = (torch.cat(parts) for parts in zip(*lists, strict=True))
+        kept = batched_nms(boxes, scores, labels, config.nms_iou)
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+    return boxes[: config.max_boxes], scores[: config.max_boxes], labels[: config.max_boxes]
+
+
+def to_frame(
+    ids: Sequence[str],
+    found: Sequence[Found],
+    classes: Sequence[str],
+    masks: Sequence[np.ndarray | None] | None = None,
+) -> pd.DataFrame:
+    """The predictions frame of these images."""
+    frame = pd.DataFrame({"image_id": pd.Series(list(ids), dtype="str")})
+    frame["boxes"] = pd.Series([boxes.tolist() for boxes, _, _ in found], dtype=object)
+    frame["scores"] = pd.Series([scores.clamp(0, 1).tolist() for _, scores, _ in found], dtype=object)
+    frame["labels"] = pd.Series([[classes[i] for i in labels.tolist()] for *_, labels in found], dtype=object)
+    if masks is not None:
+        frame["masks"] = pd.Series([_as_json(one) for one in masks], dtype=object)
+    return frame
+
+
+def _as_json(masks: np.ndarray | None) -> list[str]:
+    """COCO run lengths of masks bool (K, H, W)."""
+    if masks is None or not len(masks):
+        return []
+    # The encoder wants each mask column by column.
+    encoded = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype("uint8")))
+    return [
+        json.dumps({"size": [int(side) for side in one["size"]], "counts": one["counts"].decode("ascii")})
+        for one in encoded
+    ]
+
+
+def from_frame(row: Any, classes: Sequence[str]) -> Found:
+    """One row of a predictions frame as tensors."""
+    boxes = torch.tensor(np.array([list(box) for box in row.boxes], dtype="float32").reshape(-1, 4))
+    codes = pd.Index(classes).get_indexer(list(row.labels))
+    return boxes, torch.tensor(list(row.scores), dtype=torch.float32), torch.tensor(codes, dtype=torch.int64)

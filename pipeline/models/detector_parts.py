@@ -1,0 +1,269 @@
+"""What all detectors share: the base class, a feature pyramid, anchors, targets, and the choice of the boxes
+that are returned.
+
+Boxes are xyxy in pixels of the network's input, whose first pixel's centre is at 0.5. torchvision's anchors
+are not used: they lie on the corners of cells instead of their centres, and at wrong distances where the
+input's side is no multiple of the stride.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
+
+import ops
+
+CHANNELS = 128
+"""Of the pyramid and the heads: half of the papers', for a CPU."""
+TOWER = 2
+"""Convolutions of a one-stage head before its outputs: half of the papers', too."""
+CANDIDATES = 2000
+"""Best boxes of an image that take part in the suppression."""
+LEAST_SIDE = 0.01
+"""Sides in pixels below which a box counts as empty."""
+PRIOR = 0.01
+"""Probability that a one-stage detector gives every class at the start (arXiv 1708.02002, section 4.1)."""
+
+Targets = Sequence[dict[str, torch.Tensor]]
+"""For each image ``boxes`` float (K, 4), ``labels`` int64 (K,) from 0, and, for a network with masks,
+``masks`` uint8 (K, S, S) of 0 and 1."""
+Detections = list[dict[str, torch.Tensor]]
+"""For each image ``boxes`` float32 (K, 4), ``scores`` float32 (K,), descending, ``labels`` int64 (K,), and,
+from a network with masks, ``masks`` bool (K, S, S)."""
+
+
+class Detector(nn.Module):
+    """A timm backbone and whatever finds boxes in its features.
+
+    Parameters
+    ----------
+    backbone : timm network that gives a list of features.
+    picked : which of them are used, finest first.
+    pretrained_cfg : the backbone's preprocessing, in timm's terms.
+    """
+
+    def __init__(self, backbone: nn.Module, picked: Sequence[int], pretrained_cfg: dict[str, Any]) -> None:
+        super().__init__()
+        self.backbone, self.picked, self.pretrained_cfg = backbone, list(picked), pretrained_cfg
+
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        """All that is not the backbone, none of it pretrained."""
+        return tuple(child for name, child in self.named_children() if name != "backbone")
+
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, S, S) to the backbone's features (N, C, H, W), finest first."""
+        found = self.backbone(images)
+        channels = self.backbone.feature_info.channels()
+        # Some transformers put the channels last.
+        ordered = [
+            feature if feature.shape[1] == count else feature.permute(0, 3, 1, 2)
+            for feature, count in zip(found, channels, strict=True)
+        ]
+        return [ordered[i] for i in self.picked]
+
+    def forward(self, images: torch.Tensor, targets: Targets | None = None) -> dict[str, torch.Tensor]:
+        """With targets the `losses`; without them the raw outputs, tensors of fixed sizes to export."""
+        return self.raw(images) if targets is None else self.losses(images, targets)
+
+    def raw(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the boxes of images (N, 3, S, S) are chosen from, float32."""
+        raise NotImplementedError
+
+    def losses(self, images: torch.Tensor, targets: Targets) -> dict[str, torch.Tensor]:
+        """Float32 scalars whose sum training minimises.
+
+        Images without boxes are legal, also a batch of them. Boxes without area count for nothing.
+        """
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def detect(
+        self,
+        images: torch.Tensor,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_boxes: int = 100,
+        sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> Detections:
+        """Find boxes. Needs evaluation mode.
+
+        Parameters
+        ----------
+        images : (N, 3, S, S), normalised.
+        score_threshold : boxes need a greater score, from 0 to 1.
+        iou_threshold : a box goes where its IoU with a better one, of its class, is greater than this.
+        max_boxes : most boxes of an image.
+        sizes : height and width that each image takes of the input, from its upper left corner, where the
+            rest is padding; boxes are cut to it.
+
+        Raises
+        ------
+        RuntimeError : in training mode, where results would depend on the rest of the batch.
+        """
+        if self.training:
+            raise RuntimeError("detect needs evaluation mode: call model.eval() before")
+        borders = image_borders(images, sizes)
+        return self.choose(images, borders, score_threshold, iou_threshold, max_boxes)
+
+    def choose(
+        self,
+        images: torch.Tensor,
+        borders: torch.Tensor,
+        score_threshold: float,
+        iou_threshold: float,
+        max_boxes: int,
+    ) -> Detections:
+        """`detect`, with `borders` from `image_borders`."""
+        raw = self.raw(images)
+        return suppress(raw["scores"], raw["boxes"], borders, score_threshold, iou_threshold, max_boxes)
+
+
+class Pyramid(nn.Module):
+    """Feature Pyramid Network (arXiv 1612.03144), with coarser levels by convolutions of stride 2.
+
+    Parameters
+    ----------
+    channels : of the backbone's features, finest first.
+    extra : number of levels beyond these.
+    """
+
+    def __init__(self, channels: Sequence[int], extra: int) -> None:
+        super().__init__()
+        self.network = FeaturePyramidNetwork(list(channels), CHANNELS, Coarser(extra))
+
+    def forward(self, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The levels (N, CHANNELS, H, W), finest first."""
+        return list(self.network({str(i): feature for i, feature in enumerate(features)}).values())
+
+
+class Coarser(ExtraFPNBlock):
+    """More levels on top of a pyramid's last one, as P6 and P7 of RetinaNet (arXiv 1708.02002)."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 3, 2, 1) for _ in range(count))
+
+    def forward(
+        self, results: list[torch.Tensor], x: list[torch.Tensor], names: list[str]
+    ) -> tuple[list[torch.Tensor], list[str]]:
+        """Levels and their names, with the new ones."""
+        for i, conv in enumerate(self.convs):
+            results.append(conv(results[-1].relu() if i else results[-1]))
+            names.append(f"extra{i}")
+        return results, names
+
+
+def tower(count: int = TOWER) -> nn.Sequential:
+    """`count` convolutions of CHANNELS channels. GroupNorm: batches of detectors are small."""
+    layers: list[nn.Module] = []
+    for _ in range(count):
+        layers += [
+            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False),
+            nn.GroupNorm(CHANNELS // 8, CHANNELS),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+def output_conv(outputs: int, probability: float | None = None, channels: int = CHANNELS) -> nn.Conv2d:
+    """Last convolution of a head, close to 0; with a sigmoid behind it, close to `probability`."""
+    conv = nn.Conv2d(channels, outputs, 3, padding=1)
+    nn.init.normal_(conv.weight, std=0.01)
+    nn.init.constant_(conv.bias, 0 if probability is None else -math.log((1 - probability) / probability))
+    return conv
+
+
+def flatten(maps: Sequence[torch.Tensor], values: int) -> torch.Tensor:
+    """Levels (N, A * values, H, W) to (N, sum of H * W * A, values), row by row, float32."""
+    return torch.cat([m.permute(0, 2, 3, 1).reshape(m.shape[0], -1, values) for m in maps], dim=1).float()
+
+
+def grid_points(maps: Sequence[torch.Tensor], strides: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres (P, 2) as x, y, and strides (P,), of all cells of the levels, row by row, float32."""
+    points, steps = [], []
+    for level, stride in zip(maps, strides, strict=True):
+        y, x = ((torch.arange(side, device=level.device) + 0.5) * stride for side in level.shape[2:])
+        points.append(torch.cartesian_prod(y, x).flip(1))
+        steps.append(torch.full((len(points[-1]),), float(stride), device=level.device))
+    return torch.cat(points), torch.cat(steps)
+
+
+def grid_anchors(
+    maps: Sequence[torch.Tensor], strides: Sequence[int], sides: Sequence[float], ratios: Sequence[float]
+) -> torch.Tensor:
+    """Anchors (sum of H * W * A, 4) of all cells, not cut at the border.
+
+    Parameters
+    ----------
+    sides : square roots of their areas, in strides.
+    ratios : of height to width. A is the number of pairs of a side and a ratio.
+    """
+    points, steps = grid_points(maps, strides)
+    shapes = [(side / ratio**0.5, side * ratio**0.5) for side in sides for ratio in ratios]
+    half = torch.tensor(shapes, device=points.device)[None] * steps[:, None, None] / 2
+    return torch.cat((points[:, None] - half, points[:, None] + half), dim=2).reshape(-1, 4)
+
+
+def real_targets(targets: Targets, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+    """Targets with float32 boxes, without those that have no area inside the input.
+
+    Such a box has an IoU of 0 with every anchor, so every anchor would be the one closest to it.
+    """
+    height, width = images.shape[2:]
+    found = []
+    for target in targets:
+        boxes = target["boxes"].float().reshape(-1, 4)
+        inside = ops.clip_boxes(boxes, (height, width), validate=False)
+        real = ((inside[:, 2:] - inside[:, :2]) > LEAST_SIDE).all(dim=1)
+        kept = {name: value[real] for name, value in target.items() if name in ("labels", "masks")}
+        found.append({"boxes": boxes[real], **kept})
+    return found
+
+
+def image_borders(images: torch.Tensor, sizes: Sequence[tuple[int, int]] | None) -> torch.Tensor:
+    """(N, 1, 4): right, bottom, right, bottom border of each image in the input."""
+    if sizes is None:
+        sizes = [tuple(images.shape[2:])] * len(images)
+    return torch.tensor([[w, h, w, h] for h, w in sizes], dtype=torch.float32, device=images.device)[:, None]
+
+
+def cut(boxes: torch.Tensor, borders: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes (N, M, 4) cut to their images, and where there is something left of them (N, M)."""
+    boxes = boxes.clamp(min=0).minimum(borders)
+    return boxes, ((boxes[..., 2:] - boxes[..., :2]) > LEAST_SIDE).all(dim=-1)
+
+
+def suppress(
+    scores: torch.Tensor,
+    boxes: torch.Tensor,
+    borders: torch.Tensor,
+    score_threshold: float,
+    iou_threshold: float,
+    max_boxes: int,
+) -> Detections:
+    """The best boxes of each image and class, by one suppression of the whole batch.
+
+    Parameters
+    ----------
+    scores : (N, A, C), from 0 to 1.
+    boxes : (N, A, 4), or (N, A, C, 4) where each class has its own.
+    borders : see `image_borders`.
+    """
+    classes = scores.shape[2]
+    flat = scores.flatten(1)
+    best, place = flat.topk(min(CANDIDATES, flat.shape[1]), dim=1)
+    row = place if boxes.dim() == 4 else place // classes
+    candidates = boxes.reshape(len(boxes), -1, 4).gather(1, row[..., None].expand(-1, -1, 4))
+    candidates, real = cut(candidates, borders)
+    labels = place % classes
+    kept, counts = ops.nms_padded(
+        candidates, best, torch.where(real, labels, -1), iou_threshold, max_boxes, min_score=score_threshold
+    )
+    found = []
+    for i, count in enumerate(counts.tolist()):
+        rows = kept[i, :count]
+        found.append({"boxes": candidates[i, rows], "scores": best[i, rows], "labels": labels[i, rows]})
+    return found

@@ -15,8 +15,10 @@ from pipeline.config import PredictConfig
 from pipeline.predict import Request
 from pipeline.transforms import Preprocess, letterbox, normalise
 
-FUSION_IOU = 0.55
-"""IoU above which boxes of several views or models are one object (the value of arXiv 1910.13302)."""
+FUSION_IOU, MARGIN = 0.55, 0.05
+"""IoU above which boxes of several views or models are one object (the value of arXiv 1910.13302), but by a
+margin more than what suppression leaves in one view: else the leftovers of one view count as further, doubting
+views of an object, and pull its score and its edges away (on generated data: AP 0.70 instead of 0.82)."""
 STRIDE = 32
 """Input sides of other scales are multiples of this."""
 
@@ -105,7 +107,8 @@ def fuse(lists: Sequence[Found], config: PredictConfig) -> Found:
     if len(lists) == 1:
         return lists[0]
     if config.fusion == "wbf":
-        boxes, scores, labels = weighted_boxes_fusion(*zip(*lists, strict=True), iou_threshold=FUSION_IOU)
+        threshold = max(FUSION_IOU, min(1.0, config.nms_iou + MARGIN))
+        boxes, scores, labels = weighted_boxes_fusion(*zip(*lists, strict=True), iou_threshold=threshold)
     else:
         boxes, scores, labels = (torch.cat(parts) for parts in zip(*lists, strict=True))
         kept = batched_nms(boxes, scores, labels, config.nms_iou)

@@ -10,13 +10,14 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 
 STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
-	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') $(ARGS)
+	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') \
+	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ops bench-ops test-sanitized submit data folds preview lr-find compare train predict export test test-slow lint format clean
+.PHONY: help setup ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
 
 help: ## list every target
-	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [ARGS="--train.epochs 3"]'
+	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -35,6 +36,12 @@ ops: $(READY) ## compile the operators, with nvcc also for CUDA; part of set-up 
 bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' in one run
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peers ensemble-boxes
 	$(BIN)/python -m benchmarks.bench_ops
+
+bench-detection: ops ## time the detectors with our operators and with torchvision's in one run
+	$(BIN)/python -m benchmarks.bench_detection
+
+new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|segmentation|detection
+	@$(BIN)/python -m pipeline.new '$(COMP)' '$(TASK)'
 
 test-sanitized: $(READY) ## run the operators' tests on a build with AddressSanitizer and UBSan
 	$(BIN)/python -m ops.build --sanitize
@@ -59,6 +66,33 @@ lr-find: $(READY) ## plot the loss over rising learning rates, and suggest one
 
 compare: $(READY) ## train several configs (CONFIG=a,b,c) and put their scores in one table
 	@$(STAGE)
+
+blend: $(READY) ## combine finished runs (RUNS="a b c") into a new one, honestly scored
+	@$(STAGE)
+
+upload: $(READY) ## hand the newest run's file (or RUN=) in on Kaggle and wait for its score
+	@$(STAGE)
+
+scores: $(READY) ## fetch the scores of all uploaded runs into the ledger
+	@$(STAGE)
+
+leaderboard: $(READY) ## one self-contained HTML page of all ledgers
+	@$(BIN)/python -m pipeline.track.leaderboard
+
+serve: $(READY) ## show the leaderboard page on localhost
+	@$(BIN)/python -m pipeline.track.serve
+
+kernel: $(READY) ## build a Kaggle kernel folder (KIND=train|inference RUN= WEIGHTS= ARGS=)
+	@$(BIN)/python -m pipeline.kernel.bundle --comp $(COMP) $(if $(CONFIG),--config '$(CONFIG)') \
+		$(if $(KIND),--kind $(KIND)) $(if $(RUN),--run '$(RUN)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
+		$(if $(ARGS),--arguments='$(ARGS)')
+
+kernel-rehearse: $(READY) ## run the kernel here as Kaggle would: no network, the image's packages alone
+	@$(BIN)/python -m pipeline.kernel.rehearse --folder build/kernel/$(COMP) $(if $(RAW),--raw '$(RAW)') \
+		$(if $(CONFIG),--config '$(CONFIG)')
+
+kernel-push: $(READY) ## push the kernel to Kaggle, follow it, fetch its output
+	@$(BIN)/python -m pipeline.kernel.push --folder build/kernel/$(COMP)
 
 train: $(READY) ## train every fold that is not trained yet
 	@$(STAGE)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from pipeline.blend import Method
 from pipeline.config import Config, Ensemble
 from pipeline.contract import Competition
 from pipeline.data.prepare import prepare
@@ -17,7 +18,9 @@ from pipeline.errors import UserError
 from pipeline.experiment import Experiment
 from pipeline.paths import default_paths
 from pipeline.progress import say
-from pipeline.stages import STAGES, Workbench, compare
+from pipeline.stages import STAGES, compare
+from pipeline.track.wandb_log import TrackConfig
+from pipeline.workbench import Workbench
 
 _ALL_STAGES = {**STAGES, compare.__name__: compare}
 
@@ -38,6 +41,13 @@ class Options:
     """Also write the stage's result here: the submission, the picture, the exported folder."""
     format: str = "csv"
     """Also write the submission in another of the competition's formats; --out then gets that one."""
+    run: str | None = None
+    """upload: the run whose file is handed in; the newest one of real data by default."""
+    runs: tuple[str, ...] = ()
+    """blend: names of finished runs."""
+    method: Method = "climb"
+    """blend: mean; rank: mean of ranks; climb: weights by hill climbing; stack: logistic regression."""
+    track: TrackConfig = field(default_factory=TrackConfig)
     settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
@@ -80,8 +90,20 @@ def _run_stage(
         for number, member in enumerate(members, start=1):
             config = _parse(competition.slug, stage, arguments, member).settings
             member_name = f"{name}{number}" if isinstance(entry, Ensemble) else name
-            experiments.append(Experiment(competition, member_name, config, source, data, paths, device))
-        benches.append(Workbench(name, experiments, options.out, chosen_format))
+            experiments.append(
+                Experiment(competition, member_name, config, source, data, paths, device, options.track)
+            )
+        benches.append(
+            Workbench(
+                name,
+                experiments,
+                options.out,
+                chosen_format,
+                options.run,
+                options.runs,
+                options.method,
+            )
+        )
     return compare(benches) if stage == "compare" else STAGES[stage](benches[0])
 
 

@@ -44,10 +44,19 @@ class Finished:
     minutes: float
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """What `deliver` made: the submission file, the facts of its sidecar, the report's pictures."""
+
+    path: Path
+    facts: dict[str, Any]
+    pictures: list[Path]
+
+
 def deliver(
     finished: Finished, competition: Competition, data: Prepared, source: Source, submissions: Path
-) -> Path:
-    """Score, report, write and record; returns the submission's path.
+) -> Delivered:
+    """Score, report, write and record.
 
     Raises
     ------
@@ -82,7 +91,7 @@ def deliver(
     }
     write_json(path.with_suffix(".json"), about)
     run.finish(about)
-    _report(finished, competition, data, truth, oof, about)
+    pictures = _report(finished, competition, data, truth, oof, about)
     record(
         submissions / "ledger.csv",
         LedgerRow(
@@ -101,7 +110,7 @@ def deliver(
             round(finished.minutes, 2),
         ),
     )
-    return path
+    return Delivered(path, about, pictures)
 
 
 def _oof_and_truth(run: Run, data: Prepared) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -130,7 +139,7 @@ def _report(
     truth: pd.DataFrame,
     oof: pd.DataFrame,
     about: dict[str, Any],
-) -> None:
+) -> list[Path]:
     folder = finished.run.folder
     pictures = []
     if finished.histories:
@@ -142,6 +151,7 @@ def _report(
         folder, f"{competition.slug}: {finished.run.name}", facts, pictures, finished.config_text
     )
     say(f"report: {page}")
+    return pictures
 
 
 def copy_out(submission: Path, out: Path) -> None:

@@ -3,7 +3,7 @@ is done."""
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from pipeline.paths import Paths
 from pipeline.predict import Request, predict
 from pipeline.progress import progress
 from pipeline.runs import Run, describe, open_run, read_frame, save_frame
+from pipeline.track.wandb_log import TrackConfig, Tracker
 from pipeline.train import FoldJob, train_fold
 
 
@@ -41,6 +42,12 @@ class Experiment:
     data: Prepared
     paths: Paths
     device: torch.device
+    track: TrackConfig = field(default_factory=TrackConfig)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The run's log on wandb."""
+        return Tracker(self.track, self.competition.slug, self.run.name, self.run.folder)
 
     @cached_property
     def run(self) -> Run:
@@ -107,7 +114,8 @@ class Experiment:
         done = folder / "trained.json"
         if done.exists():
             return Checkpoint.load(folder / f"{self.config.train.keep}.pt")
-        checkpoint = train_fold(self.job(fold))
+        with self.tracker.fold(fold, self.config.to_json()) as on_epoch:
+            checkpoint = train_fold(self.job(fold), on_epoch)
         write_json(done, {"keep": self.config.train.keep})
         return checkpoint
 

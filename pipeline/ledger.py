@@ -1,6 +1,8 @@
 """submissions/<slug>/ledger.csv: one row for every run that wrote a submission."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +10,14 @@ from filelock import FileLock
 
 from pipeline.errors import UserError
 from pipeline.files import atomic_path
+
+UPLOAD_COLUMNS = ("uploaded", "reference", "lb_public", "lb_private")
+"""What Kaggle says about a run's file, empty until it does. ``uploaded``: the UTC time of the submission, or
+`UPLOADING`; ``reference``: Kaggle's number of it; ``lb_public``, ``lb_private``: its scores, as Kaggle
+writes them."""
+
+UPLOADING = "uploading"
+"""Stands in ``uploaded`` from before the upload until Kaggle's answer is known: a cut leaves it behind."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +50,65 @@ class LedgerRow:
 def record(ledger: Path, row: LedgerRow) -> None:
     """Add `row`, or replace the row of the same run; the rest stays. Safe for runs side by side.
 
+    What Kaggle said about the run's file is kept as long as the file is the same.
+
     Raises
     ------
     UserError : the ledger is not readable as CSV, so nothing is changed.
     """
+    new = {key: str(value) for key, value in asdict(row).items()}
+    with _changing(ledger) as rows:
+        known = rows["run"] == row.run
+        if not known.any():
+            rows.loc[len(rows)] = pd.Series(new).reindex(rows.columns)
+            return
+        if (rows.loc[known].get("sha256", row.sha256) != row.sha256).any():
+            new |= dict.fromkeys(UPLOAD_COLUMNS, "")
+        for column, value in new.items():
+            rows.loc[known, column] = value
+
+
+def update_upload(ledger: Path, run: str, **values: str) -> None:
+    """Set some of the `UPLOAD_COLUMNS` of a run's row; the rest stays. Safe for runs side by side.
+
+    Raises
+    ------
+    UserError : the ledger has no row of `run`, or is not readable.
+    """
+    unknown = set(values) - set(UPLOAD_COLUMNS)
+    if unknown:
+        raise ValueError(f"not set by an upload: {sorted(unknown)}")
+    with _changing(ledger) as rows:
+        known = rows["run"] == run
+        if not known.any():
+            raise UserError(f"{ledger} has no run {run}: make submit writes its row")
+        for column, value in values.items():
+            rows.loc[known, column] = value
+
+
+@contextmanager
+def _changing(ledger: Path) -> Iterator[pd.DataFrame]:
+    """Yield all rows, with every column of this version, to be changed in place; then write them."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(ledger.with_name(f".{ledger.name}.lock")):
         rows = read_ledger(ledger)
-        new = pd.DataFrame([{key: str(value) for key, value in asdict(row).items()}])
-        known = rows["run"] == row.run if "run" in rows else pd.Series(dtype=bool)
-        if known.any():
-            for column, value in new.iloc[0].items():
-                rows.loc[known, column] = value
-        else:
-            rows = pd.concat([rows, new])
+        for column in (field.name for field in fields(LedgerRow)):
+            if column not in rows:
+                rows[column] = ""
+        yield rows
         with atomic_path(ledger) as temporary:
             rows.fillna("").to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_ledger(ledger: Path) -> pd.DataFrame:
-    """All rows as text; an empty frame where there is no ledger yet."""
+    """All rows as text; no rows where there is no ledger yet.
+
+    A ledger written before there were `UPLOAD_COLUMNS` reads as if nothing in it had been uploaded.
+    """
     if not ledger.exists():
-        return pd.DataFrame()
+        return pd.DataFrame(
+            columns=[*(field.name for field in fields(LedgerRow)), *UPLOAD_COLUMNS], dtype=str
+        )
     try:
         rows = pd.read_csv(ledger, dtype=str, keep_default_na=False)
     except ValueError as error:
@@ -70,4 +117,4 @@ def read_ledger(ledger: Path) -> pd.DataFrame:
         ) from error
     if "run" not in rows:
         raise UserError(f"{ledger} has no run column; restore it from git or move it away")
-    return rows
+    return rows.assign(**{column: "" for column in UPLOAD_COLUMNS if column not in rows})

@@ -1,44 +1,27 @@
 """The stages a user can call. Each does what it needs of the stages before it, and skips what is done."""
 
 import datetime
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.blend_runs import blend
 from pipeline.data.batches import TrainingBatches
 from pipeline.data.export import export_class_folders
-from pipeline.deliver import Finished, copy_out, cv_scores, deliver
+from pipeline.deliver import Finished, copy_out, cv_scores
 from pipeline.device import to_device
 from pipeline.ensemble import average
 from pipeline.experiment import Experiment
 from pipeline.files import atomic_path
+from pipeline.hand_in import hand_in, scores, upload
 from pipeline.lr_find import plot_range_test, range_test, suggest
 from pipeline.plots import TILES, plot_grid
 from pipeline.progress import say
 from pipeline.runs import open_run, read_frame, save_frame
 from pipeline.train import start, training_step
 from pipeline.transforms import Preprocess
-
-
-@dataclass(frozen=True)
-class Workbench:
-    """What a stage works on.
-
-    Attributes
-    ----------
-    name : the chosen entry of the competition's configs.
-    experiments : one, or the members of an ensemble.
-    out : where the user also wants the result.
-    format : csv, or the other submission format to write as well.
-    """
-
-    name: str
-    experiments: list[Experiment]
-    out: Path | None
-    format: str = "csv"
+from pipeline.workbench import Workbench
 
 
 def data(bench: Workbench) -> str:
@@ -124,16 +107,9 @@ def predict(bench: Workbench) -> str:
 def submit(bench: Workbench) -> str:
     """Everything, from raw files to a validated submission file, its report and its ledger row."""
     predict(bench)
-    first = bench.experiments[0]
     finished = [_finished(experiment) for experiment in bench.experiments]
     whole = finished[0] if len(finished) == 1 else _ensemble(bench, finished)
-    submissions = first.paths.submissions / first.competition.slug
-    with whole.run.lock():
-        path = deliver(whole, first.competition, first.data, first.source, submissions)
-        if bench.format != "csv":
-            other = first.competition.other_formats[bench.format]
-            path = path.with_suffix(other.suffix)
-            other.write(read_frame(whole.run.folder / "test.parquet"), first.data, path)
+    path = hand_in(bench, whole)
     if bench.out:
         copy_out(path, bench.out)
     return f"submission: {path}"
@@ -196,5 +172,5 @@ def compare(benches: list[Workbench]) -> str:
 
 STAGES = {
     stage.__name__.replace("_", "-"): stage
-    for stage in (data, export, folds, preview, lr_find, train, predict, submit)
+    for stage in (data, export, folds, preview, lr_find, train, predict, submit, blend, upload, scores)
 }

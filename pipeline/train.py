@@ -81,8 +81,12 @@ def start(job: FoldJob) -> tuple[Session, TrainingBatches, Preprocess]:
     return Session.start(model, job.config.train, job.device), batches, preprocess
 
 
-def train_fold(job: FoldJob) -> Checkpoint:
+def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Checkpoint:
     """Train one fold, resuming from ``last.pt`` where there is one, and return what to predict with.
+
+    Parameters
+    ----------
+    on_epoch : told of every epoch once it is saved.
 
     Raises
     ------
@@ -117,6 +121,7 @@ def train_fold(job: FoldJob) -> Checkpoint:
         with atomic_path(job.folder / "history.csv") as temporary:
             pd.DataFrame([vars(row) for row in session.history]).to_csv(temporary, index=False)
         session.save(last, job.config, job.classes, preprocess)
+        on_epoch(session.history[-1])
     return Checkpoint.load(best if config.keep == "best" else last)
 
 

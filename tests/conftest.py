@@ -3,6 +3,7 @@
 import os
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["WANDB_MODE"] = "disabled"  # but where a test says otherwise
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when imported: no test may reach a hub
 
 from dataclasses import dataclass

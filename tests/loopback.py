@@ -8,7 +8,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,13 +28,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server sends; after `cut` bytes of the body it hangs up, after `stall` it goes silent."""
+    """What the server sends; after `cut` bytes of the body it hangs up, after `stall` it goes silent; with
+    `hang_up` it sends nothing at all."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     stall: int | None = None
+    hang_up: bool = False
 
     @classmethod
     def json(cls, value: dict, status: int = 200) -> "Answer":
@@ -49,6 +52,15 @@ class Fault:
     stall: int | None = None
 
 
+@dataclass(frozen=True)
+class Mishap:
+    """One misbehaviour of a method of Kaggle's: a status or no answer, after its work is `done` or not."""
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    done: bool = False
+
+
 class FileServer:
     """Serves `files` by path. Use as a context manager.
 
@@ -58,6 +70,7 @@ class FileServer:
     ranges : whether Range requests are honoured
     faults : misbehaviours of the next answers, one each, in turn
     claimed_length : what to say a file's length is, if not the truth
+    body_cuts : for the next uploads, one each: after how many bytes to hang up, None to read all
     requests : everything that was asked, in order
     """
 
@@ -66,6 +79,7 @@ class FileServer:
         self.ranges = True
         self.faults: list[Fault] = []
         self.claimed_length: int | None = None
+        self.body_cuts: list[int | None] = []
         self.requests: list[Request] = []
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -114,6 +128,15 @@ class KaggleLoopback(FileServer):
     accepted : what an Authorization header may hold
     methods : method of the API -> function from the request's JSON to the answer's, or to a whole `Answer`
     refusals : method of the API -> status to answer instead
+    mishaps : method of the API, or ``upload`` for the storage -> misbehaviours of its next calls, one each
+    calls : the methods called, in order
+    submissions : Kaggle's list, newest first, as it answers it
+    uploads : what was put into the storage, by token
+    about : what it says about every competition
+    limits : what it says about the submissions left
+    looks_until_scored : how often the list is read before the newest submission is scored
+    looks_until_listed : how often the list is read before the newest submission is in it
+    scored : what scoring adds to a submission
     """
 
     def __init__(self, competitions: dict[str, bytes] | None = None) -> None:
@@ -123,13 +146,40 @@ class KaggleLoopback(FileServer):
         self.methods: dict[str, Callable[[dict], dict | Answer]] = {
             "IntrospectToken": self._introspect,
             "DownloadDataFiles": self._download,
+            "GetCompetition": lambda request: self.about,
+            "GetSubmissionLimits": lambda request: self.limits,
+            "ListSubmissions": self._list,
+            "StartSubmissionUpload": self._start_upload,
+            "CreateSubmission": self._create,
         }
+        self.mishaps: dict[str, list[Mishap]] = {}
+        self.calls: list[str] = []
+        self.submissions: list[dict] = []
+        self.uploads: dict[str, bytes] = {}
+        self.about = {"maxDailySubmissions": 5, "userHasEntered": True}
+        self.limits = {"numToday": 1, "numTotal": 7, "numAllowedNow": 4}
+        self.looks_until_scored = 0
+        self.looks_until_listed = 0
+        self.scored = {"status": "COMPLETE", "publicScore": "0.91230", "privateScore": "0.90120"}
 
     def answer(self, request: Request) -> Answer:
-        called = re.fullmatch(r"/v1/([\w.]+)/(\w+)", request.path)
+        called = re.fullmatch(r"/v1/([\w.]+)/(\w+)|/(upload)/\w+", request.path)
         if not called:
             return super().answer(request)
-        method = called[2]
+        method = called[2] or called[3]
+        self.calls.append(method)
+        mishap = self.mishaps[method].pop(0) if self.mishaps.get(method) else None
+        answer = None if mishap and not mishap.done else self._answer_to(method, request)
+        if mishap is None:
+            return answer
+        if mishap.status is None:
+            return Answer(hang_up=True)
+        return replace(_refusal(mishap.status), headers=_refusal(mishap.status).headers | mishap.headers)
+
+    def _answer_to(self, method: str, request: Request) -> Answer:
+        if method == "upload":
+            self.uploads[request.path.rpartition("/")[2]] = request.body
+            return Answer()
         if method in self.refusals:
             return _refusal(self.refusals[method])
         if method not in self.methods:
@@ -147,6 +197,36 @@ class KaggleLoopback(FileServer):
 
     def _introspect(self, request: dict) -> dict:
         return {"active": f"Bearer {request['token']}" in self.accepted, "username": "tester"}
+
+    def _list(self, request: dict) -> dict:
+        if self.looks_until_scored > 0:
+            self.looks_until_scored -= 1
+        elif self.submissions and self.submissions[0]["status"] == "PENDING":
+            self.submissions[0] |= self.scored
+        hidden = int(self.looks_until_listed > 0)
+        self.looks_until_listed -= hidden
+        size = min(request.get("pageSize") or 20, 20)
+        start = ((request.get("page") or 1) - 1) * size
+        return {"submissions": self.submissions[hidden:][start : start + size]}
+
+    def _start_upload(self, request: dict) -> dict:
+        token = f"token{len(self.calls)}"
+        return {"token": token, "createUrl": f"{self.url}/upload/{token}"}
+
+    def _create(self, request: dict) -> dict | Answer:
+        if request["blobFileTokens"] not in self.uploads:
+            return _refusal(400)
+        reference = 1000 + len(self.submissions)
+        now = datetime.now(UTC)
+        submission = {
+            "ref": reference,
+            "date": f"{now:%Y-%m-%dT%H:%M:%S}.1234567Z",
+            "description": request.get("submissionDescription", ""),
+            "status": "PENDING",
+            "totalBytes": len(self.uploads[request["blobFileTokens"]]),
+        }
+        self.submissions.insert(0, submission)
+        return {"message": "Successfully submitted", "ref": reference}
 
     def _download(self, request: dict) -> Answer:
         path = f"/storage/{request['competitionName']}.zip"
@@ -185,6 +265,11 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
+            cut = server.body_cuts.pop(0) if self.command == "PUT" and server.body_cuts else None
+            if cut is not None:
+                self.rfile.read(cut)
+                self.close_connection = True
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(self.command, self.path, dict(self.headers), body)
             server.requests.append(request)
@@ -196,6 +281,9 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
             raise AttributeError(name)
 
         def _send(self, answer: Answer) -> None:
+            if answer.hang_up:
+                self.close_connection = True
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

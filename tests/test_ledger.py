@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.ledger import LedgerRow, read_ledger, record
+from pipeline.ledger import UPLOAD_COLUMNS, LedgerRow, read_ledger, record, update_upload
 
 REPOSITORY = Path(__file__).parents[1]
 ROW = LedgerRow(
@@ -21,9 +21,10 @@ def test_a_first_row_makes_the_file(tmp_path):
     ledger = tmp_path / "cifar" / "ledger.csv"
     record(ledger, ROW)
     assert ledger.read_text() == (
-        "run,date,config,digest,git_sha,data,metric,cv_score,cv_std,folds,rows,sha256,minutes\n"
+        "run,date,config,digest,git_sha,data,metric,cv_score,cv_std,folds,rows,sha256,minutes,"
+        "uploaded,reference,lb_public,lb_private\n"
         "fast-20260101-0123abcd,2026-01-01T12:00:00,fast,0123abcd,c0ffee,kaggle,accuracy_score,"
-        f"0.875,0.0,1,10000,{'ab' * 32},7.5\n"
+        f"0.875,0.0,1,10000,{'ab' * 32},7.5,,,,\n"
     )
 
 
@@ -57,6 +58,41 @@ def test_columns_this_version_does_not_know_are_kept(tmp_path):
     assert rows.loc["a", ["cv_score", "lb_score", "note"]].tolist() == ["0.875", "0.79", "first, and best"]
     assert rows.loc["b", ["cv_score", "lb_score", "config"]].tolist() == ["0.7", "", ""]
     assert rows.loc["c", ["cv_score", "lb_score", "config"]].tolist() == ["0.875", "", "fast"]
+
+
+UPLOADED = dict(zip(UPLOAD_COLUMNS, ("2026-01-02T08:00:00Z", "1000", "0.87100", ""), strict=True))
+
+
+def test_a_ledger_from_before_uploads_reads_and_is_rewritten_with_their_columns(tmp_path):
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text("run,cv_score\na,0.8\nb,0.7\n")
+    assert (read_ledger(ledger)[list(UPLOAD_COLUMNS)] == "").all().all()
+    update_upload(ledger, "b", **UPLOADED)
+    rows = read_ledger(ledger).set_index("run")
+    assert rows.loc["b", list(UPLOADED)].to_dict() == UPLOADED
+    assert rows.loc["a", list(UPLOADED)].tolist() == [""] * 4
+    assert rows["cv_score"].tolist() == ["0.8", "0.7"]
+
+
+def test_a_run_recorded_again_keeps_its_score_only_with_the_same_file(tmp_path):
+    ledger = tmp_path / "ledger.csv"
+    record(ledger, ROW)
+    update_upload(ledger, ROW.run, **UPLOADED)
+    record(ledger, replace(ROW, minutes=8.0))
+    assert read_ledger(ledger).loc[0, ["minutes", *UPLOADED]].tolist() == ["8.0", *UPLOADED.values()]
+    record(ledger, replace(ROW, sha256="cd" * 32))
+    assert read_ledger(ledger).loc[0, list(UPLOADED)].tolist() == [""] * 4
+
+
+def test_an_upload_changes_only_what_it_may(tmp_path):
+    ledger = tmp_path / "ledger.csv"
+    record(ledger, ROW)
+    content = ledger.read_text()
+    with pytest.raises(UserError, match=r"ledger\.csv has no run other"):
+        update_upload(ledger, "other", lb_public="1")
+    with pytest.raises(ValueError, match="cv_score"):
+        update_upload(ledger, ROW.run, cv_score="1")
+    assert ledger.read_text() == content
 
 
 def test_columns_of_a_ledger_without_rows_are_kept(tmp_path):

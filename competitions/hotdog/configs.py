@@ -23,31 +23,35 @@ FAST = Config(
         epochs=4,
         passes=2,
         batch_size=32,
-        lr=0.05,
+        optimizer="adamw",
+        lr=2e-3,
         backbone_lr_scale=0.1,
-        weight_decay=1e-4,
+        weight_decay=0.02,
+        frozen_stages=5,
         warmup=0.15,
         label_smoothing=0.1,
-        max_minutes=5,
+        amp=False,
+        max_minutes=6,
     ),
     predict=PredictConfig(flip=True),
 )
-"""Fine-tuning: the head, which is new, learns at ten times the rate of the backbone."""
+"""Fine-tuning: the head, which is new, learns at ten times the rate of the backbone, whose first layers
+(edges and textures) stay as they are; that also halves the time."""
 
 BASE = replace(
     FAST,
     folds=FoldConfig(count=5),
-    train=replace(FAST.train, epochs=5, passes=2, max_minutes=None),
+    train=replace(FAST.train, max_minutes=None),
 )
 """The same in five folds, whose models are averaged."""
 
-PROBE = replace(FAST, train=replace(FAST.train, frozen_stages=-1, lr=0.1))
+PROBE = replace(FAST, train=replace(FAST.train, frozen_stages=-1))
 """A linear probe: only the head learns. How much of the score the weights bring along."""
 
 SCRATCH = replace(
     FAST,
     model=replace(FAST.model, pretrained=False),
-    train=replace(FAST.train, backbone_lr_scale=1.0),
+    train=replace(FAST.train, backbone_lr_scale=1.0, frozen_stages=0),
 )
 """The same network and budget without pretraining: how much fine-tuning is worth."""
 

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -17,8 +19,9 @@ from pipeline.transforms import Preprocess, letterbox, normalise
 
 FUSION_IOU, MARGIN = 0.55, 0.05
 """IoU above which boxes of several views or models are one object (the value of arXiv 1910.13302), but by a
-margin more than what suppression leaves in one view: else the leftovers of one view count as further, doubting
-views of an object, and pull its score and its edges away (on generated data: AP 0.70 instead of 0.82)."""
+margin more than what suppression leaves in one view: else the leftovers of one view count as further,
+doubting views of an object, and pull its score and its edges away (on generated data: AP 0.70 instead of
+0.82)."""
 STRIDE = 32
 """Input sides of other scales are multiples of this."""
 
@@ -27,27 +30,29 @@ Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def predict_boxes(model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
-    """Rows of the predictions frame, a batch at a time."""
+    """Rows of the predictions frame, a batch at a time.
+
+    Masks have no mean over views: they are there where the network has them and looks at each image once.
+    """
     config = request.config
+    views = list(product(config.scales, (False, True) if config.flip else (False,)))
+    with_masks = model_has_masks(model) and len(views) == 1 and not config.tile
     for start in range(0, len(request.rows), config.batch_size):
         rows = request.rows[start : start + config.batch_size]
         images = [request.images.read(int(row)) for row in rows]
         found: list[list[Found]] = [[] for _ in images]
-        masks: list[np.ndarray | None] = [None] * len(images)
-        views = [
-            (scale, flip) for scale in config.scales for flip in ([False, True] if config.flip else [False])
-        ]
+        masks: list[list[str]] = []
         for scale, flip in views:
             for number, detected in enumerate(_detect(model, images, request, scale, flip)):
                 found[number].append(detected[:3])
-                # A mask cannot be averaged over views: those of the plain view go with its boxes.
-                masks[number] = detected[3] if len(views) == 1 and not config.tile else None
+                if with_masks:
+                    masks.append(_as_json(detected[3], images[number].shape[:2]))
         if config.tile:
             for number, image in enumerate(images):
                 found[number] += _detect_slices(model, image, request)
         fused = [fuse(lists, config) for lists in found]
         ids = request.images.frame["image_id"].iloc[rows]
-        yield to_frame(ids.tolist(), fused, request.classes, masks if model_has_masks(model) else None)
+        yield to_frame(ids.tolist(), fused, request.classes, masks if with_masks else None)
 
 
 def model_has_masks(model: nn.Module) -> bool:
@@ -58,7 +63,7 @@ def model_has_masks(model: nn.Module) -> bool:
 def _detect(
     model: nn.Module, images: Sequence[np.ndarray], request: Request, scale: float, flip: bool
 ) -> Iterator[tuple[Any, ...]]:
-    """Boxes of each image in its own pixels, from one letterboxed batch."""
+    """Boxes of each image in its own pixels, from one letterboxed batch; masks in the network's."""
     preprocess, config = request.preprocess, request.config
     side = max(STRIDE, round(scale * preprocess.size / STRIDE) * STRIDE)
     resize, pad = letterbox(Preprocess(side, preprocess.mean, preprocess.std))
@@ -120,28 +125,29 @@ def to_frame(
     ids: Sequence[str],
     found: Sequence[Found],
     classes: Sequence[str],
-    masks: Sequence[np.ndarray | None] | None = None,
+    masks: Sequence[list[str]] | None = None,
 ) -> pd.DataFrame:
-    """The predictions frame of these images."""
+    """The predictions frame of these images; `masks` are COCO run lengths as JSON, one for each box."""
     frame = pd.DataFrame({"image_id": pd.Series(list(ids), dtype="str")})
     frame["boxes"] = pd.Series([boxes.tolist() for boxes, _, _ in found], dtype=object)
     frame["scores"] = pd.Series([scores.clamp(0, 1).tolist() for _, scores, _ in found], dtype=object)
     frame["labels"] = pd.Series([[classes[i] for i in labels.tolist()] for *_, labels in found], dtype=object)
     if masks is not None:
-        frame["masks"] = pd.Series([_as_json(one) for one in masks], dtype=object)
+        frame["masks"] = pd.Series(list(masks), dtype=object)
     return frame
 
 
-def _as_json(masks: np.ndarray | None) -> list[str]:
-    """COCO run lengths of masks bool (K, H, W)."""
-    if masks is None or not len(masks):
-        return []
-    # The encoder wants each mask column by column.
-    encoded = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype("uint8")))
-    return [
-        json.dumps({"size": [int(side) for side in one["size"]], "counts": one["counts"].decode("ascii")})
-        for one in encoded
-    ]
+def _as_json(masks: np.ndarray, size: tuple[int, int]) -> list[str]:
+    """COCO run lengths of masks bool (K, H, W), enlarged or reduced to `size`, height and width."""
+    found = []
+    for mask in masks:  # one by one: a hundred masks of a large photograph are gigabytes
+        values = mask.astype("uint8") * 255
+        if mask.shape != size:
+            values = cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR)
+        # The encoder wants each mask column by column.
+        one = coco_mask.encode(np.asfortranarray(values >= 128).astype("uint8"))
+        found.append(json.dumps({"size": list(map(int, size)), "counts": one["counts"].decode("ascii")}))
+    return found
 
 
 def from_frame(row: Any, classes: Sequence[str]) -> Found:

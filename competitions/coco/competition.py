@@ -1,0 +1,131 @@
+"""COCO 2017 detection: train2017/, test2017/ and annotations/, scored by AP, the mean average precision over
+IoU thresholds from 0.50 to 0.95."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from competitions.coco.categories import CATEGORIES
+from competitions.coco.sample import write_sample
+from pipeline.boxes.coco_json import read_coco
+from pipeline.boxes.coco_score import coco_scores
+from pipeline.boxes.repair import box_array, repair_boxes
+from pipeline.boxes.rows import BoxString, format_boxes
+from pipeline.boxes.voc_score import voc_ap
+from pipeline.contract import Mirror, OtherFormat
+from pipeline.data.prepare import Prepared
+from pipeline.data.raw import RawFiles
+from pipeline.errors import UserError
+from pipeline.files import atomic_path
+from pipeline.submit import SubmissionFormat
+from pipeline.tasks.detection import Detection
+
+TRAIN_FILE, TEST_FILE = "annotations/instances_train2017.json", "annotations/image_info_test2017.json"
+
+
+def write_results(predictions: pd.DataFrame, data: Prepared, path: Path) -> None:
+    """The evaluation server's results file: one entry for each box, and its mask where there is one."""
+    number = data.test.set_index("image_id")["coco_id"]
+    separator = ""
+    # Written as they are made: the test set's four million boxes would fill a laptop's memory.
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for row in predictions.itertuples():
+            for entry in _results_of(row, int(number[row.image_id])):
+                file.write(f"{separator}\n{json.dumps(entry, allow_nan=False)}")
+                separator = ","
+        file.write("\n]\n")
+
+
+def _results_of(row: Any, coco_id: int) -> Iterator[dict[str, Any]]:
+    masks = getattr(row, "masks", None)
+    masks = [None] * len(row.scores) if masks is None else masks
+    columns = (box_array(row.boxes).tolist(), row.scores, row.labels, masks)
+    for box, score, label, mask in zip(*columns, strict=True):
+        x1, y1, x2, y2 = (round(value, 2) for value in box)
+        entry = {
+            "image_id": coco_id,
+            "category_id": CATEGORIES[label],
+            "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+            "score": round(float(score), 5),
+        }
+        yield entry if mask is None else entry | {"segmentation": json.loads(mask)}
+
+
+class Competition:
+    """See `pipeline.contract.Competition`."""
+
+    slug = "coco"
+    kaggle_slug = None
+    mirror: Mirror | None = None  # 19 GB in several archives: fetch what you need, and give it as RAW=
+    task = Detection(tuple(CATEGORIES))
+    other_formats: Mapping[str, OtherFormat] = {"coco": OtherFormat(".results.json", write_results)}
+    metric = "ap_score"
+
+    def load_train(self, raw: RawFiles) -> pd.DataFrame:
+        """image_id, path, coco_id, boxes, labels, crowd, masks, areas."""
+        frame, categories = read_coco(raw.find(TRAIN_FILE), raw.images("train2017"))
+        _check_categories(categories, raw.find(TRAIN_FILE))
+        return repair_boxes(frame)
+
+    def load_test(self, raw: RawFiles) -> pd.DataFrame:
+        """image_id, path, coco_id."""
+        frame, categories = read_coco(raw.find(TEST_FILE), raw.images("test2017"))
+        _check_categories(categories, raw.find(TEST_FILE))
+        return frame[["image_id", "path", "coco_id"]]
+
+    def load_sample_submission(self, raw: RawFiles) -> pd.DataFrame:
+        """image_id, PredictionString: every test image, without boxes."""
+        ids = self.load_test(raw)["image_id"].sort_values()
+        return pd.DataFrame({"image_id": ids.to_numpy(), "PredictionString": ""}, dtype="str")
+
+    def score(self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
+        """AP at IoU 0.50 to 0.95, as the COCO evaluation computes it."""
+        return coco_scores(truth, predictions, classes)["AP"]
+
+    def extra_scores(
+        self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> dict[str, float]:
+        """The other COCO figures, PASCAL VOC's AP50 (all points), and the AP of masks where predicted."""
+        figures = coco_scores(truth, predictions, classes)
+        del figures["AP"], figures["per_class"]
+        scores = {name: float(value) for name, value in figures.items() if np.isfinite(value)}
+        scores["VOC_AP50"] = voc_ap(truth, predictions, classes)["mAP"]
+        if "masks" in predictions:
+            scores["mask_AP"] = coco_scores(truth, predictions, classes, kind="segm")["AP"]
+        return scores
+
+    def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
+        """image_id and the boxes as text."""
+        return SubmissionFormat("image_id", {"PredictionString": BoxString(tuple(CATEGORIES.values()))})
+
+    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+        """The boxes of each image; an image may have none."""
+        columns = (predictions[name] for name in ("labels", "scores", "boxes"))
+        cells = [
+            format_boxes(labels, scores, box_array(boxes), CATEGORIES)
+            for labels, scores, boxes in zip(*columns, strict=True)
+        ]
+        return pd.DataFrame(
+            {
+                "image_id": predictions["image_id"].to_numpy(),
+                "PredictionString": pd.Series(cells, dtype="str"),
+            }
+        )
+
+    def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
+        """See `competitions.coco.sample`."""
+        return write_sample(raw, seed)
+
+
+def _check_categories(categories: dict[str, int], path: Path) -> None:
+    wrong = [name for name, number in categories.items() if CATEGORIES.get(name) != number]
+    if wrong:
+        raise UserError(
+            f"{path} has the category {wrong[0]!r} with the id {categories[wrong[0]]}, which is not one of "
+            "COCO's: is it another dataset's? make new COMP=<slug> TASK=detection makes a folder for it"
+        )

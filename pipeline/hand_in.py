@@ -1,0 +1,62 @@
+"""A finished run on its way out: the files, the log, and Kaggle."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.deliver import Finished, deliver
+from pipeline.ledger import read_ledger
+from pipeline.progress import say
+from pipeline.runs import read_frame
+from pipeline.track.wandb_log import Tracker
+from pipeline.upload import scores_stage, should_upload, upload_stage
+from pipeline.workbench import Workbench
+
+
+def hand_in(bench: Workbench, whole: Finished) -> Path:
+    """Write, record, log and, where the data came from Kaggle, upload a finished run."""
+    first = bench.experiments[0]
+    submissions = first.paths.submissions / first.competition.slug
+    with whole.run.lock():
+        delivered = deliver(whole, first.competition, first.data, first.source, submissions)
+        path = delivered.path
+        if bench.format != "csv":
+            other = first.competition.other_formats[bench.format]
+            path = path.with_suffix(other.suffix)
+            other.write(read_frame(whole.run.folder / "test.parquet"), first.data, path)
+        tracker = Tracker(first.track, first.competition.slug, whole.run.name, whole.run.folder)
+        checkpoints = sorted(whole.run.folder.glob("fold*/last.pt"))
+        ledger = read_ledger(submissions / "ledger.csv")
+        tracker.summary(
+            whole.config, delivered.facts, delivered.pictures, delivered.path, checkpoints, ledger
+        )
+    if should_upload(first.source.kind, os.environ):
+        say(
+            upload_stage(
+                first.competition, first.data, first.paths.submissions, whole.run.name, _tell_wandb(bench)
+            )
+        )
+    return path
+
+
+def _tell_wandb(bench: Workbench) -> Callable[[str, dict[str, str]], None]:
+    """Function that adds the organiser's scores to a run's log."""
+    first = bench.experiments[0]
+
+    def tell(run: str, values: dict[str, str]) -> None:
+        folder = first.paths.runs / first.competition.slug / run
+        Tracker(first.track, first.competition.slug, run, folder).scores(values)
+
+    return tell
+
+
+def upload(bench: Workbench) -> str:
+    """Hand a run's file in on Kaggle (the newest of real data, or --run), and wait for its score."""
+    first = bench.experiments[0]
+    return upload_stage(first.competition, first.data, first.paths.submissions, bench.run, _tell_wandb(bench))
+
+
+def scores(bench: Workbench) -> str:
+    """Ask Kaggle for the scores of all uploaded runs and write them to the ledger."""
+    first = bench.experiments[0]
+    return scores_stage(first.competition, first.paths.submissions, _tell_wandb(bench))

@@ -1,0 +1,235 @@
+"""Build a folder that is ready to push to Kaggle: ``python -m pipeline.kernel.bundle --comp <slug>``.
+
+The folder holds ``kernel/`` (the notebook and kernel-metadata.json), ``dataset/`` (dataset-metadata.json,
+wheels, compiled operators, weights or checkpoints) and ``bundle.json``, which says how it was built.
+"""
+
+import importlib
+import shlex
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import tyro
+
+from ops import _library
+from pipeline.config import Config, Ensemble
+from pipeline.contract import Competition
+from pipeline.errors import UserError
+from pipeline.files import atomic_folder, write_json
+from pipeline.kernel.inference import copy_checkpoints
+from pipeline.kernel.metadata import (
+    OWNER,
+    Kind,
+    bundle_slug,
+    dataset_metadata,
+    kernel_metadata,
+    kernel_slug,
+    load_competition,
+)
+from pipeline.kernel.wheels import REPOSITORY, fill_wheel_folder
+from pipeline.models.weights import SUFFIXES
+from pipeline.progress import say
+
+TEMPLATE = REPOSITORY / "notebooks" / "04-kaggle-kernel.ipynb"
+PARAMETERS = "parameters"
+"""Tag of the notebook's cell whose values are filled in."""
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """Options of the bundle."""
+
+    comp: str
+    """Which folder of competitions/."""
+    config: str = "auto"
+    """Entry of the competition's configs.py that is trained; auto: base on a GPU, else fast."""
+    kind: Kind = "train"
+    """train: everything happens in the kernel; inference: it only predicts, with the checkpoints of --run."""
+    run: Path | None = None
+    """Folder of a finished run whose checkpoints ride along; for inference."""
+    weights: Path | None = None
+    """File or folder of weights to start training from, for configs with pretrained=True."""
+    out: Path | None = None
+    """Where to build; build/kernel/<comp> by default."""
+    owner: str = OWNER
+    """Kaggle user that the kernel and the dataset belong to; by default whoever pushes."""
+    data_source: str | None = None
+    """Dataset (owner/slug) that holds the raw files of a competition Kaggle does not host."""
+    gpu: bool = True
+    """Ask Kaggle for two T4; --no-gpu for the CPU."""
+    hours: float = 9.0
+    """The session's time limit, for the pre-flight's report: 9 in most code competitions, 2 in some."""
+    arguments: str = ""
+    """Further options of the stage, in one string: --arguments="--train.epochs 3"."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What bundle.json says.
+
+    Attributes
+    ----------
+    comp, kind, config, arguments : what the kernel runs.
+    bundle : slug of the dataset with the wheels.
+    data : Kaggle's slug of the competition or dataset with the raw files.
+    data_source : ``<owner>/<slug>`` of that dataset, None where it is a competition.
+    runs : the run to predict with, followed by its members.
+    weights : whether there are weights to start from.
+    """
+
+    comp: str
+    kind: Kind
+    config: str
+    arguments: list[str]
+    hours: float
+    bundle: str
+    data: str
+    data_source: str | None
+    runs: list[str]
+    weights: bool
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the notebook's parameters cell."""
+        return {
+            "COMP": self.comp,
+            "KIND": self.kind,
+            "CONFIG": self.config,
+            "ARGUMENTS": self.arguments,
+            "RUN": self.runs[0] if self.runs else None,
+            "WEIGHTS": self.weights,
+            "BUNDLE": self.bundle,
+            "DATA": self.data,
+            "HOURS": self.hours,
+        }
+
+
+def build_bundle(options: BundleOptions) -> Path:
+    """Build the folder anew and return its path.
+
+    Raises
+    ------
+    UserError : options that contradict each other, weights or a run that are not there, wheels that cannot be
+        had; nothing is replaced then.
+    """
+    competition = load_competition(options.comp)
+    check_options(options)
+    bundle = _describe(options, competition)
+    out = options.out or Path("build") / "kernel" / options.comp
+    with atomic_folder(out) as folder:
+        dataset = folder / "dataset"
+        wheels = fill_wheel_folder(dataset / "wheels", out.parent / "wheels")
+        if _library.LIBRARIES["cpu"].exists():
+            (dataset / "operators").mkdir()
+            shutil.copy2(_library.LIBRARIES["cpu"], dataset / "operators")
+        else:
+            say("warning: the operators are not compiled (make ops): plain torch will stand in for them")
+        if options.weights:
+            _copy_weights(options.weights, dataset / "weights")
+        runs = copy_checkpoints(options.run, dataset / "runs") if options.run else []
+        bundle = Bundle(**{**asdict(bundle), "runs": runs})
+        write_json(dataset / "dataset-metadata.json", dataset_metadata(options.owner, bundle.bundle))
+        _write_kernel(folder / "kernel", bundle, options)
+        write_json(folder / "bundle.json", asdict(bundle))
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    say(f"{len(wheels)} wheels, {size / 1e6:.0f} MB in all")
+    return out
+
+
+def check_options(options: BundleOptions) -> None:
+    """Raise UserError where the kernel could not work, before anything is fetched for it."""
+    if options.kind == "inference" and options.run is None:
+        raise UserError("an inference kernel needs checkpoints: name a finished run with --run runs/...")
+    if options.kind == "train" and options.run is not None:
+        raise UserError("--run is for inference: add --kind inference, or leave it out")
+    if options.kind == "inference":
+        return
+    configs = importlib.import_module(f"competitions.{options.comp}.configs").CONFIGS
+    names = ["base", "fast"] if options.config == "auto" else [options.config]
+    for name in names:
+        if name not in configs:
+            raise UserError(f"there is no config {name!r}: choose one of {', '.join(configs)}")
+        if options.weights is None and "--model.no-pretrained" not in options.arguments:
+            _check_pretrained(name, configs[name])
+
+
+def _check_pretrained(name: str, entry: Config | Ensemble) -> None:
+    members = entry.members if isinstance(entry, Ensemble) else (entry,)
+    for member in members:
+        if member.model.pretrained and member.model.weights is None:
+            raise UserError(
+                f"config {name} starts {member.model.name} from published weights, and a kernel has no "
+                "network: name a file or folder of them with --weights, or choose a config without"
+            )
+
+
+def _describe(options: BundleOptions, competition: Competition) -> Bundle:
+    source = options.data_source
+    if competition.kaggle_slug is None and source is None:
+        source = f"{options.owner}/{options.comp.replace('_', '-')}-raw-files"
+        say(
+            f"{options.comp} is not on Kaggle: the kernel will read its raw files from your dataset "
+            f"{source}; name another with --data-source"
+        )
+    return Bundle(
+        options.comp,
+        options.kind,
+        options.config,
+        shlex.split(options.arguments),
+        options.hours,
+        bundle_slug(options.comp, options.kind),
+        source.rpartition("/")[2] if source else competition.kaggle_slug,
+        source,
+        [],
+        options.weights is not None,
+    )
+
+
+def _copy_weights(weights: Path, target: Path) -> None:
+    """Copy one file of weights, or all in a folder and the folders in it."""
+    files = [weights] if weights.is_file() else [path for path in weights.rglob("*") if path.is_file()]
+    files = [path for path in files if path.suffix in SUFFIXES]
+    if not files:
+        raise UserError(f"{weights} holds no weights ({', '.join(SUFFIXES)}): name the file or its folder")
+    for path in files:
+        place = target / (path.name if path == weights else path.relative_to(weights))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
+def _write_kernel(folder: Path, bundle: Bundle, options: BundleOptions) -> None:
+    folder.mkdir()
+    slug = kernel_slug(bundle.comp, bundle.kind)
+    code_file = f"{slug}.ipynb"
+    datasets = [f"{options.owner}/{bundle.bundle}", *([bundle.data_source] if bundle.data_source else [])]
+    competitions = [] if bundle.data_source else [bundle.data]
+    about = kernel_metadata(options.owner, slug, code_file, options.gpu, datasets, competitions)
+    write_json(folder / "kernel-metadata.json", about)
+    nbformat.write(fill_in(nbformat.read(TEMPLATE, as_version=4), bundle.parameters()), folder / code_file)
+
+
+def fill_in(notebook: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat.NotebookNode:
+    """`notebook` with `values` as its parameters cell. Raises KeyError where the cell sets other names."""
+    cell = next(cell for cell in notebook.cells if PARAMETERS in cell.metadata.get("tags", []))
+    names = [line.partition(" = ")[0] for line in cell.source.splitlines() if " = " in line]
+    if set(names) != set(values):
+        raise KeyError(f"the notebook's parameters are {sorted(names)}, not {sorted(values)}")
+    cell.source = "\n".join(f"{name} = {values[name]!r}" for name in names)
+    return notebook
+
+
+def main() -> None:
+    """Build a bundle from the command line."""
+    try:
+        folder = build_bundle(tyro.cli(BundleOptions, prog="python -m pipeline.kernel.bundle"))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"kernel: {folder}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

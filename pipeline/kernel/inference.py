@@ -1,0 +1,134 @@
+"""A submission from checkpoints alone: what a kernel does whose training happened elsewhere."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.contract import Competition
+from pipeline.data.batches import Images
+from pipeline.data.prepare import Prepared, prepare
+from pipeline.data.sources import find_source
+from pipeline.device import pick_device
+from pipeline.ensemble import average
+from pipeline.errors import UserError
+from pipeline.models.checkpoint import Checkpoint
+from pipeline.paths import default_paths
+from pipeline.predict import Request, predict
+from pipeline.progress import progress
+from pipeline.submit import write_submission
+
+CHECKPOINT = "model.pt"
+"""Name of a fold's checkpoint in a bundle."""
+
+
+def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
+    """Predict the test images of `raw` with every fold of a run, and write the checked submission to `out`.
+
+    Parameters
+    ----------
+    run : folder made by `copy_checkpoints`.
+
+    Raises
+    ------
+    UserError : as `pipeline.submit.write_submission` does; or the raw files have other classes than the run.
+    """
+    paths = default_paths()
+    source = find_source(competition, paths, raw=raw)
+    data = prepare(competition, source, paths.data / competition.slug)
+    form = competition.submission_format(data.classes)
+    form.check_sample(data.sample_submission, data.test)
+    work = paths.data / competition.slug / "inference" / run.name
+    test = _predict_run(competition, run, data, work, pick_device())
+    frame = competition.to_submission(test, data.classes)
+    write_submission(frame, data.sample_submission, data.test, form, out)
+    return out
+
+
+def _predict_run(
+    competition: Competition, run: Path, data: Prepared, work: Path, device: torch.device
+) -> pd.DataFrame:
+    """Test predictions of a run: the mean of its folds, or of its members."""
+    members = members_of(run)
+    if members:
+        frames = [_predict_run(competition, run.parent / name, data, work / name, device) for name in members]
+        return average(competition.task, frames, members, work / "test")
+    folds = sorted(run.glob(f"fold*/{CHECKPOINT}"))
+    if not folds:
+        raise UserError(f"{run} has no fold with a {CHECKPOINT}: build the bundle again from a finished run")
+    frames = [
+        _predict_fold(competition, path, data, work / path.parent.name / "test", device) for path in folds
+    ]
+    return competition.task.average(frames, work / "test")
+
+
+def _predict_fold(
+    competition: Competition, path: Path, data: Prepared, folder: Path, device: torch.device
+) -> pd.DataFrame:
+    checkpoint = Checkpoint.load(path)
+    if checkpoint.classes != data.classes:
+        raise UserError(f"{path} was trained on other classes than these raw files have: train it again")
+    images = Images(data.test, data.packed("test"))
+    request = Request(
+        images,
+        np.arange(len(images)),
+        checkpoint.classes,
+        checkpoint.preprocess,
+        checkpoint.config.predict,
+        checkpoint.config.train.workers,
+        device,
+        folder,
+    )
+    with progress(f"{path.parent.name} predict test", len(images), "images") as advance:
+        return predict(checkpoint.build(competition.task, device), competition.task, request, advance)
+
+
+def members_of(run: Path) -> list[str]:
+    """Names of the runs that an ensemble's run averages; none for a run of its own.
+
+    Raises UserError for a blend that is no plain mean.
+    """
+    about = json.loads((run / "config.json").read_text())
+    if about.get("method", "mean") != "mean":
+        raise UserError(
+            f"{run} is a blend by {about['method']}, and a kernel can only average: name one of its members, or "
+            "blend with --method mean"
+        )
+    return about.get("members", [])
+
+
+def copy_checkpoints(run: Path, target: Path) -> list[str]:
+    """Copy what `infer` needs of a run, and of its members, into the folder `target`.
+
+    What training needs to go on (optimiser, averages) stays behind.
+
+    Returns
+    -------
+    Names of the runs copied, `run` first.
+
+    Raises
+    ------
+    UserError : no such run, or one that is not finished or has no checkpoints.
+    """
+    if not (run / "summary.json").exists():
+        raise UserError(f"{run} is not a finished run: name a folder of runs/ that has a summary.json")
+    return _copy(run, target)
+
+
+def _copy(run: Path, target: Path) -> list[str]:
+    members = members_of(run)
+    folds = sorted(run.glob("fold*/trained.json"))
+    if not folds and not members:
+        raise UserError(f"{run} has no checkpoints of its own: name a run that was trained")
+    (target / run.name).mkdir(parents=True)
+    (target / run.name / "config.json").write_bytes((run / "config.json").read_bytes())
+    for done in folds:
+        best = Checkpoint.load(done.with_name(f"{json.loads(done.read_text())['keep']}.pt"))
+        slim = Checkpoint(best.state, best.config, best.classes, best.preprocess, {})
+        slim.save(target / run.name / done.parent.name / CHECKPOINT)
+    copied = [run.name]
+    for name in members:
+        copied += _copy(run.parent / name, target)
+    return copied

@@ -1,0 +1,189 @@
+"""Runs on wandb: curves of each fold, one summary for each run, and a leaderboard table.
+
+Nothing here may stop or slow a training: whatever fails is said once, and the run goes on without it. wandb
+itself sends from another process; what could not be sent stays in the run's folder for ``wandb sync``.
+"""
+
+import functools
+import netrc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from pipeline.progress import say
+from pipeline.session import Epoch
+
+INIT_SECONDS, FINISH_SECONDS = 20, 60
+"""Longest waits for wandb's answer when a run begins and ends."""
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    """Logging to wandb. Not part of what a run is: it changes no result and no digest."""
+
+    wandb: Literal["online", "offline", "disabled"] = "online"
+    """online needs a login (`wandb login`, or WANDB_API_KEY) and is offline without one; offline writes files
+    to sync later. The environment's WANDB_MODE overrides this."""
+    entity: str | None = None
+    """User or team on wandb; None is the login's own."""
+    artifacts: Literal["none", "submission", "all"] = "submission"
+    """What is stored on wandb as artifacts; all: the checkpoints too."""
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Logs of one run.
+
+    Attributes
+    ----------
+    slug : the competition; the project is ``podium-<slug>``.
+    run : name of the run, the group of its folds.
+    folder : where wandb's own files go.
+    """
+
+    config: TrackConfig
+    slug: str
+    run: str
+    folder: Path
+
+    @contextmanager
+    def fold(self, fold: int, settings: dict[str, Any]) -> Iterator[Callable[[Epoch], None]]:
+        """Yield a function that logs an epoch of this fold. A resumed fold continues its wandb run."""
+        with self._started(f"fold{fold}", settings) as live:
+
+            def log(epoch: Epoch) -> None:
+                values = {name: value for name, value in vars(epoch).items() if name != "epoch"}
+                _try(lambda: live.log(values, step=epoch.epoch))
+
+            yield log if live else lambda epoch: None
+
+    def summary(
+        self,
+        settings: dict[str, Any],
+        facts: dict[str, Any],
+        pictures: list[Path],
+        submission: Path,
+        checkpoints: list[Path],
+        ledger: pd.DataFrame,
+    ) -> None:
+        """Log a finished run: its scores, pictures, files, and the competition's ledger as a table."""
+        with self._started("summary", settings) as live:
+            if live:
+                _try(lambda: self._log_summary(live, facts, pictures, submission, checkpoints, ledger))
+
+    def scores(self, values: dict[str, Any]) -> None:
+        """Add what the organiser said about the run's file."""
+        with self._started("summary", {}) as live:
+            if live:
+                _try(lambda: live.summary.update(values))
+
+    def _log_summary(
+        self,
+        live: Any,
+        facts: dict[str, Any],
+        pictures: list[Path],
+        submission: Path,
+        checkpoints: list[Path],
+        ledger: pd.DataFrame,
+    ) -> None:
+        import wandb
+
+        plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
+        live.summary.update(plain)
+        live.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
+        live.log({"leaderboard": wandb.Table(dataframe=ledger.astype("str"))})
+        files = {"none": [], "submission": [submission], "all": [submission, *checkpoints]}
+        if files[self.config.artifacts]:
+            artifact = wandb.Artifact(self.run, type="submission")
+            for path in files[self.config.artifacts]:
+                name = f"{path.parent.name}/{path.name}" if path in checkpoints else path.name
+                artifact.add_file(str(path), name=name)
+            live.log_artifact(artifact)
+
+    @contextmanager
+    def _started(self, job: str, settings: dict[str, Any]) -> Iterator[Any]:
+        mode = self.mode()
+        live = None if mode == "disabled" else _try(lambda: self._init(job, settings, mode))
+        try:
+            yield live
+        finally:
+            if live:
+                _finish(live)
+
+    def mode(self) -> str:
+        """online, offline or disabled: what is asked for and can be had."""
+        mode = os.environ.get("WANDB_MODE") or self.config.wandb
+        return "offline" if mode == "online" and not has_login() else mode
+
+    def _init(self, job: str, settings: dict[str, Any], mode: str) -> Any:
+        import wandb
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = wandb.Settings(
+            init_timeout=INIT_SECONDS,
+            console="off",  # what is printed is not wandb's business
+            disable_code=True,
+            disable_git=True,
+            silent=True,
+        )
+        if mode == "offline":
+            _say_once(
+                f"wandb: offline, in {self.folder / 'wandb'}; to send it: wandb login, then "
+                f"wandb sync {self.folder / 'wandb'}/offline-run-*"
+            )
+        return wandb.init(
+            entity=self.config.entity,
+            project=f"podium-{self.slug}",
+            group=self.run,
+            job_type=job,
+            name=f"{self.run}-{job}",
+            id=f"{self.run}-{job}",
+            resume="allow",
+            mode=mode,
+            dir=self.folder,
+            config=settings,
+            settings=options,
+        )
+
+
+def has_login(host: str | None = None) -> bool:
+    """Whether a key for wandb's server is in the environment or in netrc. The key is not looked at."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    name = urlsplit(host or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    try:
+        return netrc.netrc(str(path)).authenticators(name) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def _finish(live: Any) -> None:
+    """End a run, but do not wait for a network that does not answer."""
+    thread = threading.Thread(target=lambda: _try(live.finish), daemon=True)
+    thread.start()
+    thread.join(FINISH_SECONDS)
+    if thread.is_alive():
+        _say_once("warning: wandb does not answer; what it has not sent stays in the run's folder")
+
+
+def _try(call: Callable[[], Any]) -> Any:
+    """The call's result; None, and a word about it, where it fails."""
+    try:
+        return call()
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        _say_once(f"warning: wandb failed ({reason}); the run goes on without it")
+        return None
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    say(text)

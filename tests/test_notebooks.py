@@ -1,0 +1,69 @@
+"""The notebooks run on small samples, and are committed without outputs."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from competitions.cifar10 import sample
+from competitions.cifar10.competition import CLASSES, Competition
+from pipeline.cli import main
+from pipeline.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from tests.helpers import REPOSITORY, TINY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+CONFIG = Config(
+    folds=FoldConfig(count=3, use=1),
+    model=ModelConfig(TINY),
+    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    predict=PredictConfig(flip=False),
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with raw files of 120 training and 30 test images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(sample, "TRAIN", 120)
+    monkeypatch.setattr(sample, "TEST", 30)
+    sample.write_sample(tmp_path / "raw", CLASSES, seed=5)
+    return tmp_path
+
+
+def executed(name: str, folder: Path) -> tuple[str, int]:
+    """Run a notebook on the raw files in `folder`; returns its texts and the number of its pictures."""
+    book = nbformat.read(REPOSITORY / "notebooks" / name, as_version=4)
+    book.cells[1].source += f"\nRAW = {str(folder / 'raw')!r}"
+    NotebookClient(book, timeout=200, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return "\n".join(texts), sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_exploring_counts_classes_sizes_and_duplicates(folder):
+    (folder / "raw" / "train" / "1.png").write_bytes((folder / "raw" / "train" / "2.png").read_bytes())
+    text, pictures = executed("01-explore.ipynb", folder)
+    assert "120 training and 30 test images" in text
+    assert "2 training images have a copy in train" in text
+    assert all(name in text for name in CLASSES) and pictures == 1
+
+
+def test_augmentation_is_shown_twice(folder):
+    _, pictures = executed("02-augmentation.ipynb", folder)
+    assert pictures == 2
+
+
+def test_errors_of_the_last_run_are_analysed(folder, capfd):
+    main(Competition(), {"tiny": CONFIG}, ["submit", "--raw", "raw", "--config", "tiny"])
+    text, pictures = executed("03-errors.ipynb", folder)
+    assert "'cv_accuracy_score'" in text and "probability" in text and pictures >= 2
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_committed_without_outputs(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert cells[0].cell_type == "markdown" and "parameters" in cells[1].metadata["tags"]
+    assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []

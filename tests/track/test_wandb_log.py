@@ -1,0 +1,169 @@
+"""Real wandb runs, offline, read back with wandb's own messages; and what happens when wandb fails."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.session import Epoch
+from pipeline.track.wandb_log import TrackConfig, Tracker, has_login
+
+EPOCHS = [Epoch(1, 0.9, 0.1, 0.5, 100.0, 3.0), Epoch(2, 0.4, 0.05, 0.8, 110.0, 2.0)]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """No login, no home, a secret in the environment."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("KAGGLE_KEY", "a-secret-key-of-kaggle")
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "wandb-home"))
+
+
+def records(folder: Path) -> list:
+    """Every record of the offline runs under `folder`."""
+    from wandb.proto import wandb_internal_pb2
+
+    found = []
+    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+        for data in chunks(path.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            found.append(record)
+    return found
+
+
+def chunks(content: bytes) -> Iterator[bytes]:
+    """The records of a file in LevelDB's log format, which wandb uses after a header of seven bytes."""
+    block, header = 32768, struct.Struct("<IHB")  # checksum, length, kind: 1 whole, 2 first, 3 middle, 4 last
+    assert content[:4] == b":W&B"
+    place, parts = 7, b""
+    while place + header.size <= len(content):
+        if block - place % block < header.size:
+            place += block - place % block
+            continue
+        _, length, kind = header.unpack_from(content, place)
+        parts += content[place + header.size : place + header.size + length]
+        place += header.size + length
+        if kind in (1, 4):
+            yield parts
+            parts = b""
+
+
+def tracker(folder: Path, **options) -> Tracker:
+    return Tracker(TrackConfig(**options), "cifar10", "fast-20261122-abcd1234", folder)
+
+
+def values(records: list) -> list[dict[str, str]]:
+    """The logged rows, as JSON texts by key."""
+    rows = []
+    for record in records:
+        if record.WhichOneof("record_type") == "history":
+            items = record.history.item
+            rows.append({item.key or "/".join(item.nested_key): item.value_json for item in items})
+    return rows
+
+
+def test_a_fold_is_a_run_of_its_group_with_every_epoch(tmp_path, capsys):
+    with tracker(tmp_path).fold(3, {"train": {"lr": 0.1}}) as log:
+        for epoch in EPOCHS:
+            log(epoch)
+    found = records(tmp_path)
+    run = next(record.run for record in found if record.WhichOneof("record_type") == "run")
+    assert (run.run_group, run.job_type, run.run_id) == (
+        "fast-20261122-abcd1234",
+        "fold3",
+        "fast-20261122-abcd1234-fold3",
+    )
+    assert run.project == "podium-cifar10"
+    assert any("lr" in item.value_json or "lr" in item.key for item in run.config.update)
+    rows = values(found)
+    assert [row["score"] for row in rows] == ["0.5", "0.8"]
+    assert [row["_step"] for row in rows] == ["1", "2"]
+    assert "wandb sync" in capsys.readouterr().err
+
+
+def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "curves.png")
+    (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
+    ledger = pd.DataFrame({"run": ["a", "b"], "cv_score": ["0.8", "0.9"]})
+    facts = {"cv_accuracy_score": 0.9, "folds": [0.9], "data": "folder"}
+    tracker(tmp_path).summary({}, facts, [tmp_path / "curves.png"], tmp_path / "s.csv", [], ledger)
+    found = records(tmp_path)
+    summary = {
+        item.key: item.value_json
+        for record in found
+        if record.WhichOneof("record_type") == "summary"
+        for item in record.summary.update
+    }
+    assert summary["cv_accuracy_score"] == "0.9" and summary["data"] == '"folder"'
+    keys = {key for row in values(found) for key in row}
+    assert any(key.startswith("curves") for key in keys) and any(
+        key.startswith("leaderboard") for key in keys
+    )
+    assert "submission" in [record.artifact.type for record in found if record.HasField("artifact")]
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "wandb").rglob("*") if path.is_file())
+    assert b"a-secret-key-of-kaggle" not in stored
+
+
+def test_without_artifacts_none_is_logged(tmp_path):
+    (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
+    tracker(tmp_path, artifacts="none").summary({}, {}, [], tmp_path / "s.csv", [], pd.DataFrame({"run": []}))
+    kinds = [record.artifact.type for record in records(tmp_path) if record.HasField("artifact")]
+    assert "submission" not in kinds  # the table of the leaderboard is one of its own
+
+
+def test_disabled_writes_nothing(tmp_path):
+    with tracker(tmp_path, wandb="disabled").fold(0, {}) as log:
+        log(EPOCHS[0])
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_the_environment_overrides_and_a_login_goes_online(tmp_path, monkeypatch):
+    assert tracker(tmp_path).mode() == "offline" and not has_login()
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert tracker(tmp_path).mode() == "online"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert tracker(tmp_path).mode() == "disabled"
+
+
+def test_netrc_is_a_login_too(tmp_path):
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    assert has_login() and not has_login("https://wandb.example.org")
+
+
+@pytest.mark.parametrize("broken", ["init", "log"])
+def test_a_wandb_that_fails_is_a_word_and_nothing_more(tmp_path, monkeypatch, capsys, broken):
+    import wandb
+
+    def fail(*arguments, **options):
+        raise wandb.errors.CommError(f"{broken} is down")
+
+    if broken == "init":
+        monkeypatch.setattr(wandb, "init", fail)
+    else:
+        monkeypatch.setattr(wandb.Run, "log", fail)
+    with tracker(tmp_path).fold(0, {}) as log:
+        for epoch in EPOCHS:
+            log(epoch)
+    assert capsys.readouterr().err.count(f"wandb failed ({broken} is down)") == 1
+
+
+def test_a_dead_server_does_not_hold_the_run_up(tmp_path, monkeypatch):
+    """A login, and a server that refuses every connection."""
+    import time
+
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("pipeline.track.wandb_log.INIT_SECONDS", 3)
+    monkeypatch.setattr("pipeline.track.wandb_log.FINISH_SECONDS", 3)
+    started = time.monotonic()
+    with tracker(tmp_path).fold(0, {}) as log:
+        for epoch in EPOCHS:
+            log(epoch)
+    assert time.monotonic() - started < 60

@@ -82,10 +82,6 @@ def tree(tmp_path_factory) -> Path:
 def test_new_folders_pass_the_contract_at_once_and_edited_as_their_readmes_show(tree):
     result = execute(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_contract.py")
     assert result.returncode == 0, result.stdout
-    for kind in ("plain", "edited"):
-        assert {path.name for path in (tree / "competitions").glob(f"{kind}_*")} == {
-            f"{kind}_{task}" for task in TASKS
-        }
     assert re.search(r"\b48 passed", result.stdout), result.stdout
 
 

@@ -93,7 +93,7 @@ def members_of(run: Path) -> list[str]:
     about = json.loads((run / "config.json").read_text())
     if about.get("method", "mean") != "mean":
         raise UserError(
-            f"{run} is a blend by {about['method']}, and a kernel can only average: name one of its members, or "
+            f"{run} is a blend by {about['method']}, and a kernel can only average: name a member, or "
             "blend with --method mean"
         )
     return about.get("members", [])

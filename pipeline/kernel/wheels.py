@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
-from zipfile import Path as ZipPath
 from zipfile import BadZipFile, ZipFile
+from zipfile import Path as ZipPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

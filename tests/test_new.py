@@ -122,16 +122,15 @@ def submitted(tree: Path, slug: str, *arguments: str) -> pd.DataFrame:
     return pd.read_csv(tree / path, dtype=str, keep_default_na=False)
 
 
-def test_submit_runs_on_the_sample_of_a_new_folder(tree):
-    rows = submitted(tree, "plain_classification")
-    assert list(rows.columns) == ["image_id", "label"] and len(rows) == 150
-    assert set(rows["label"]) <= {"disc", "square", "triangle"}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["segmentation", "detection"])
-def test_submit_runs_on_the_sample_of_the_other_tasks(tree, task):
-    assert len(submitted(tree, f"plain_{task}"))
+@pytest.mark.parametrize("task", TASKS)
+def test_submit_runs_on_the_sample_of_a_new_folder(tree, task):
+    rows = submitted(tree, f"plain_{task}")
+    columns = {"classification": "label", "segmentation": "rle", "detection": "PredictionString"}
+    assert rows.columns[1] == columns[task]
+    tested = {path.stem for path in (tree / "data" / f"plain_{task}" / "sample" / "raw" / "test").iterdir()}
+    named = rows.iloc[:, 0].str.rpartition("_")[0] if task == "segmentation" else rows.iloc[:, 0]
+    assert len(rows) and set(named) <= tested
 
 
 def test_a_folder_of_images_with_a_csv_of_labels_becomes_a_submission(tree, tmp_path):

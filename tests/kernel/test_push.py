@@ -30,7 +30,7 @@ class KernelLoopback(KaggleLoopback):
             "GetDatasetStatus": self._dataset_status,
             "StartBlobUpload": lambda request: {
                 "token": request["name"],
-                "createUrl": self._url(request["name"]),
+                "createUrl": f"{self.url}/blob/{request['name']}",
             },
             "CreateDataset": self._create,
             "CreateDatasetVersion": self._version,
@@ -44,12 +44,6 @@ class KernelLoopback(KaggleLoopback):
                 "log": "[]",
             },
         }
-
-    def _start_upload(self, request: dict) -> dict:
-        return {"token": request["name"], "createUrl": f"{self.url}/blob/{request['name']}"}
-
-    def _kernel_status(self, request: dict) -> dict:
-        return {"status": self.states.pop(0), "failureMessage": "boom"}
 
     def answer(self, request: Request) -> Answer:
         found = re.fullmatch(r"/blob/(.+)", request.path)

@@ -99,6 +99,12 @@ class TestLosses:
         assert sum(mixed.values()).item() == pytest.approx(sum(full.values()).item(), rel=0.2)
 
 
+LONG = {"faster_rcnn", "mask_rcnn"}
+
+
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in VARIANTS]
+)
 def test_one_batch_is_learned_by_heart(variant):
     """Boxes of one colour each on grey, found again with their classes."""
     torch.manual_seed(0)

@@ -79,6 +79,7 @@ def tree(tmp_path_factory) -> Path:
     return tree
 
 
+@pytest.mark.slow
 def test_new_folders_pass_the_contract_at_once_and_edited_as_their_readmes_show(tree):
     result = execute(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_contract.py")
     assert result.returncode == 0, result.stdout

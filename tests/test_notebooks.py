@@ -51,6 +51,7 @@ def test_exploring_counts_classes_sizes_and_duplicates(folder):
     assert all(name in text for name in CLASSES) and pictures == 1
 
 
+@pytest.mark.slow
 def test_augmentation_is_shown_twice(folder):
     _, pictures = executed("02-augmentation.ipynb", folder)
     assert pictures == 2

@@ -194,6 +194,7 @@ class TestRealWeights:
         preprocess = Preprocess.of_model(build_classifier(self.config(real_data), 2), 224)
         assert preprocess.mean == (0.485, 0.456, 0.406) and preprocess.std == (0.229, 0.224, 0.225)
 
+    @pytest.mark.slow
     def test_features_tell_hotdogs_from_the_rest_before_any_training(self, real_data):
         """Distance to the mean feature of each class; random features of such a network are near chance."""
         from pipeline.data.images import read_rgb

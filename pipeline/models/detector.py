@@ -6,7 +6,7 @@ from torch import nn
 from pipeline.config import ModelConfig
 from pipeline.errors import UserError
 from pipeline.models.build import size_options
-from pipeline.models.detector_parts import Detector
+from pipeline.models.detector_parts import Detector, Trunk
 from pipeline.models.faster_rcnn import FasterRcnn
 from pipeline.models.fcos import Fcos
 from pipeline.models.retinanet import RetinaNet
@@ -41,15 +41,10 @@ def build_detector(config: ModelConfig, num_classes: int, load: bool = True) -> 
     backbone = _backbone(config, load)
     strides, channels = backbone.feature_info.reduction(), backbone.feature_info.channels()
     picked = [max(i for i, stride in enumerate(strides) if stride == wanted) for wanted in STRIDES]
+    preprocessing = timm.get_pretrained_cfg(config.name).to_dict()
+    trunk = Trunk(backbone, picked, [channels[i] for i in picked], preprocessing)
     options = {"masks": True} if config.mask_head else {}
-    return DETECTORS[config.detector](
-        backbone,
-        picked,
-        [channels[i] for i in picked],
-        timm.get_pretrained_cfg(config.name).to_dict(),
-        num_classes,
-        **options,
-    )
+    return DETECTORS[config.detector](trunk, num_classes, **options)
 
 
 def _backbone(config: ModelConfig, load: bool) -> nn.Module:

@@ -1,31 +1,24 @@
-"""What all detectors share: the base class, a feature pyramid, anchors, targets, and the choice of the boxes
-that are returned.
+"""What all detectors share: the base class, anchors, targets, and the choice of the boxes that are returned.
 
 Boxes are xyxy in pixels of the network's input, whose first pixel's centre is at 0.5. torchvision's anchors
 are not used: they lie on the corners of cells instead of their centres, and at wrong distances where the
 input's side is no multiple of the stride.
 """
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
 
 import ops
 
-CHANNELS = 128
-"""Of the pyramid and the heads: half of the papers', for a CPU."""
-TOWER = 2
-"""Convolutions of a one-stage head before its outputs: half of the papers', too."""
 CANDIDATES = 2000
 """Best boxes of an image that take part in the suppression."""
 LEAST_SIDE = 0.01
 """Sides in pixels below which a box counts as empty."""
-PRIOR = 0.01
-"""Probability that a one-stage detector gives every class at the start (arXiv 1708.02002, section 4.1)."""
 
 Targets = Sequence[dict[str, torch.Tensor]]
 """For each image ``boxes`` float (K, 4), ``labels`` int64 (K,) from 0, and, for a network with masks,
@@ -35,19 +28,31 @@ Detections = list[dict[str, torch.Tensor]]
 from a network with masks, ``masks`` bool (K, S, S)."""
 
 
-class Detector(nn.Module):
-    """A timm backbone and whatever finds boxes in its features.
+@dataclass(frozen=True)
+class Trunk:
+    """What a detector stands on.
 
-    Parameters
+    Attributes
     ----------
     backbone : timm network that gives a list of features.
     picked : which of them are used, finest first.
+    channels : of each that is picked.
     pretrained_cfg : the backbone's preprocessing, in timm's terms.
     """
 
-    def __init__(self, backbone: nn.Module, picked: Sequence[int], pretrained_cfg: dict[str, Any]) -> None:
+    backbone: nn.Module
+    picked: Sequence[int]
+    channels: Sequence[int]
+    pretrained_cfg: dict[str, Any]
+
+
+class Detector(nn.Module, ABC):
+    """A timm backbone and whatever finds boxes in its features."""
+
+    def __init__(self, trunk: Trunk) -> None:
         super().__init__()
-        self.backbone, self.picked, self.pretrained_cfg = backbone, list(picked), pretrained_cfg
+        self.backbone, self.picked = trunk.backbone, list(trunk.picked)
+        self.pretrained_cfg = trunk.pretrained_cfg
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """All that is not the backbone, none of it pretrained."""
@@ -68,16 +73,16 @@ class Detector(nn.Module):
         """With targets the `losses`; without them the raw outputs, tensors of fixed sizes to export."""
         return self.raw(images) if targets is None else self.losses(images, targets)
 
+    @abstractmethod
     def raw(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """What the boxes of images (N, 3, S, S) are chosen from, float32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, images: torch.Tensor, targets: Targets) -> dict[str, torch.Tensor]:
         """Float32 scalars whose sum training minimises.
 
         Images without boxes are legal, also a batch of them. Boxes without area count for nothing.
         """
-        raise NotImplementedError
 
     @torch.no_grad()
     def detect(
@@ -119,61 +124,6 @@ class Detector(nn.Module):
         """`detect`, with `borders` from `image_borders`."""
         raw = self.raw(images)
         return suppress(raw["scores"], raw["boxes"], borders, score_threshold, iou_threshold, max_boxes)
-
-
-class Pyramid(nn.Module):
-    """Feature Pyramid Network (arXiv 1612.03144), with coarser levels by convolutions of stride 2.
-
-    Parameters
-    ----------
-    channels : of the backbone's features, finest first.
-    extra : number of levels beyond these.
-    """
-
-    def __init__(self, channels: Sequence[int], extra: int) -> None:
-        super().__init__()
-        self.network = FeaturePyramidNetwork(list(channels), CHANNELS, Coarser(extra))
-
-    def forward(self, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """The levels (N, CHANNELS, H, W), finest first."""
-        return list(self.network({str(i): feature for i, feature in enumerate(features)}).values())
-
-
-class Coarser(ExtraFPNBlock):
-    """More levels on top of a pyramid's last one, as P6 and P7 of RetinaNet (arXiv 1708.02002)."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 3, 2, 1) for _ in range(count))
-
-    def forward(
-        self, results: list[torch.Tensor], x: list[torch.Tensor], names: list[str]
-    ) -> tuple[list[torch.Tensor], list[str]]:
-        """Levels and their names, with the new ones."""
-        for i, conv in enumerate(self.convs):
-            results.append(conv(results[-1].relu() if i else results[-1]))
-            names.append(f"extra{i}")
-        return results, names
-
-
-def tower(count: int = TOWER) -> nn.Sequential:
-    """`count` convolutions of CHANNELS channels. GroupNorm: batches of detectors are small."""
-    layers: list[nn.Module] = []
-    for _ in range(count):
-        layers += [
-            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False),
-            nn.GroupNorm(CHANNELS // 8, CHANNELS),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
-
-
-def output_conv(outputs: int, probability: float | None = None, channels: int = CHANNELS) -> nn.Conv2d:
-    """Last convolution of a head, close to 0; with a sigmoid behind it, close to `probability`."""
-    conv = nn.Conv2d(channels, outputs, 3, padding=1)
-    nn.init.normal_(conv.weight, std=0.01)
-    nn.init.constant_(conv.bias, 0 if probability is None else -math.log((1 - probability) / probability))
-    return conv
 
 
 def flatten(maps: Sequence[torch.Tensor], values: int) -> torch.Tensor:

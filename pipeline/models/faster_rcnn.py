@@ -5,9 +5,6 @@ proposals, padded with empty boxes, so that there is one suppression and one RoI
 network can be exported.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,11 +15,10 @@ from torchvision.models.detection.rpn import RPNHead
 
 import ops
 from pipeline.models.detector_parts import (
-    CHANNELS,
     Detections,
     Detector,
-    Pyramid,
     Targets,
+    Trunk,
     cut,
     flatten,
     grid_anchors,
@@ -31,6 +27,7 @@ from pipeline.models.detector_parts import (
     suppress,
 )
 from pipeline.models.masks_in_boxes import mask_targets, paste
+from pipeline.models.pyramid import CHANNELS, Pyramid
 from pipeline.models.retinanet import BETA, match_anchors
 
 STRIDES = (8, 16, 32, 64)
@@ -54,18 +51,10 @@ class FasterRcnn(Detector):
     ``raw`` gives, for R = PROPOSALS, ``scores`` (N, R, C), 0 for padding, and ``boxes`` (N, R, C, 4).
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        picked: Sequence[int],
-        channels: Sequence[int],
-        pretrained_cfg: dict[str, Any],
-        num_classes: int,
-        masks: bool = False,
-    ) -> None:
-        super().__init__(backbone, picked, pretrained_cfg)
+    def __init__(self, trunk: Trunk, num_classes: int, masks: bool = False) -> None:
+        super().__init__(trunk)
         self.num_classes = num_classes
-        self.neck = Pyramid(channels, len(STRIDES) - len(channels))
+        self.neck = Pyramid(trunk.channels, len(STRIDES) - len(trunk.channels))
         self.rpn_head = RPNHead(CHANNELS, len(SIDES) * len(RATIOS))
         self.box_head = nn.Sequential(
             TwoMLPHead(CHANNELS * 7 * 7, HIDDEN), FastRCNNPredictor(HIDDEN, 1 + num_classes)

@@ -4,27 +4,14 @@ With the paper's later improvements: sampling around the centres, GIoU loss weig
 centerness beside the box instead of the class.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from pipeline.models.detector_parts import (
-    PRIOR,
-    Detector,
-    Pyramid,
-    Targets,
-    flatten,
-    grid_points,
-    output_conv,
-    real_targets,
-    tower,
-)
+from pipeline.models.detector_parts import Targets, Trunk, flatten, grid_points, real_targets
+from pipeline.models.one_stage import STRIDES, OneStage
 
-STRIDES = (8, 16, 32, 64, 128)
 RADIUS = 1.5
 """Cells further than this many strides from a box's centre, along either axis, do not predict it."""
 REACH = 8
@@ -33,34 +20,20 @@ LARGEST_LOG = 4.0
 """Distances stay below e^4 strides: an exponential of anything could overflow."""
 
 
-class Fcos(Detector):
+class Fcos(OneStage):
     """See the module. ``raw`` gives ``scores`` (N, P, C) and ``boxes`` (N, P, 4)."""
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        picked: Sequence[int],
-        channels: Sequence[int],
-        pretrained_cfg: dict[str, Any],
-        num_classes: int,
-    ) -> None:
-        super().__init__(backbone, picked, pretrained_cfg)
-        self.num_classes = num_classes
-        self.neck = Pyramid(channels, len(STRIDES) - len(channels))
-        self.class_tower, self.box_tower = tower(), tower()
-        self.class_head = output_conv(num_classes, PRIOR)
-        self.box_head = output_conv(5)  # distances to the four sides, centerness
+    def __init__(self, trunk: Trunk, num_classes: int) -> None:
+        super().__init__(trunk, num_classes, boxes=1, values=5)  # distances to the four sides, centerness
         self.scales = nn.ParameterList(torch.ones(()) for _ in STRIDES)
 
     def heads(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Class logits (N, P, C), logarithms of distances in strides (N, P, 4), centerness logits (N, P);
         centres (P, 2) and strides (P,)."""
-        levels = self.neck(self.features(images))
-        logits = flatten([self.class_head(self.class_tower(level)) for level in levels], self.num_classes)
-        outputs = [self.box_head(self.box_tower(level)) for level in levels]
+        logits, outputs = self.outputs(images)
         distances = [output[:, :4] * scale for output, scale in zip(outputs, self.scales, strict=True)]
         centerness = flatten([output[:, 4:] for output in outputs], 1)[..., 0]
-        return logits, flatten(distances, 4), centerness, *grid_points(levels, STRIDES)
+        return logits, flatten(distances, 4), centerness, *grid_points(outputs, STRIDES)
 
     def raw(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """See the class. A score is the geometric mean of class probability and centerness."""

@@ -1,29 +1,15 @@
 """RetinaNet (arXiv 1708.02002): every anchor of a pyramid predicts its class, by focal loss, and its offset
 to the box."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import sigmoid_focal_loss
 
 import ops
-from pipeline.models.detector_parts import (
-    PRIOR,
-    Detector,
-    Pyramid,
-    Targets,
-    flatten,
-    grid_anchors,
-    output_conv,
-    real_targets,
-    tower,
-)
+from pipeline.models.detector_parts import Targets, Trunk, flatten, grid_anchors, real_targets
+from pipeline.models.one_stage import STRIDES, OneStage
 
-STRIDES = (8, 16, 32, 64, 128)
 SIDES = tuple(4 * 2 ** (octave / 3) for octave in range(3))
 """Of anchors, in strides."""
 RATIOS = (0.5, 1.0, 2.0)
@@ -31,34 +17,19 @@ BETA = 1 / 9
 """Where smooth L1 turns from a square to a straight line."""
 
 
-class RetinaNet(Detector):
+class RetinaNet(OneStage):
     """See the module. ``raw`` gives ``scores`` (N, A, C) and ``boxes`` (N, A, 4)."""
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        picked: Sequence[int],
-        channels: Sequence[int],
-        pretrained_cfg: dict[str, Any],
-        num_classes: int,
-    ) -> None:
-        super().__init__(backbone, picked, pretrained_cfg)
-        self.num_classes = num_classes
-        self.neck = Pyramid(channels, len(STRIDES) - len(channels))
-        self.class_tower, self.box_tower = tower(), tower()
-        anchors = len(SIDES) * len(RATIOS)
-        self.class_head = output_conv(anchors * num_classes, PRIOR)
-        self.box_head = output_conv(anchors * 4)
+    def __init__(self, trunk: Trunk, num_classes: int) -> None:
+        super().__init__(trunk, num_classes, boxes=len(SIDES) * len(RATIOS), values=4)
         self.coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
         # Overlaps between these teach nothing; a box that no anchor overlaps as much gets its best ones.
         self.matcher = Matcher(0.5, 0.4, allow_low_quality_matches=True)
 
     def heads(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Class logits (N, A, C), offsets (N, A, 4), anchors (A, 4)."""
-        levels = self.neck(self.features(images))
-        logits = flatten([self.class_head(self.class_tower(level)) for level in levels], self.num_classes)
-        offsets = flatten([self.box_head(self.box_tower(level)) for level in levels], 4)
-        return logits, offsets, grid_anchors(levels, STRIDES, SIDES, RATIOS)
+        logits, offsets = self.outputs(images)
+        return logits, flatten(offsets, 4), grid_anchors(offsets, STRIDES, SIDES, RATIOS)
 
     def raw(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """See the class."""

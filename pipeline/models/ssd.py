@@ -4,24 +4,15 @@ Every anchor predicts its class, background among them, and the offset to its bo
 1801.04381) the finest features have a stride of 16, so it is cheap, and blind to the smallest objects.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import ops
-from pipeline.models.detector_parts import (
-    CHANNELS,
-    Detections,
-    Detector,
-    Targets,
-    cut,
-    flatten,
-    output_conv,
-    real_targets,
-)
+from pipeline.models.detector_parts import Detections, Detector, Targets, Trunk, cut, flatten, real_targets
+from pipeline.models.pyramid import CHANNELS, output_conv
 
 SIDES = (0.1, 0.3, 0.55, 0.8, 1.0)
 """Of the anchors of each level, in shares of the image; the last one is beyond the last level."""
@@ -37,17 +28,11 @@ class Ssd(Detector):
     """See the module. ``raw`` gives ``logits`` (N, A, 1 + C), background first, ``offsets`` (N, A, 4) and
     ``anchors`` (A, 4), in shares of the image."""
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        picked: Sequence[int],
-        channels: Sequence[int],
-        pretrained_cfg: dict[str, Any],
-        num_classes: int,
-    ) -> None:
-        super().__init__(backbone, picked[1:], pretrained_cfg)
+    def __init__(self, trunk: Trunk, num_classes: int) -> None:
+        trunk = replace(trunk, picked=trunk.picked[1:], channels=trunk.channels[1:])
+        super().__init__(trunk)
         self.num_classes = num_classes
-        self.lateral = nn.ModuleList(_block(count, CHANNELS, 1) for count in channels[1:])
+        self.lateral = nn.ModuleList(_block(count, CHANNELS, 1) for count in trunk.channels)
         levels = len(SIDES) - 1
         self.coarser = nn.ModuleList(_block(CHANNELS, CHANNELS, 2) for _ in range(levels - len(self.lateral)))
         self.class_heads = nn.ModuleList(output_conv(ANCHORS * (1 + num_classes)) for _ in range(levels))

@@ -171,8 +171,16 @@ class TestLocalWeights:
         assert "\n" not in str(error.value)
 
     def test_a_checkpoint_that_replaces_them_anyway_loads_none(self, tmp_path):
-        build_classifier(self.config(tmp_path / "gone.pt"), 10, load=False)
-        build_classifier(ModelConfig(SMALL, image_size=160, pretrained=True), 10, load=False)
+        gone = self.config(tmp_path / "gone.pt")
+        published = ModelConfig(SMALL, image_size=160, pretrained=True)
+        with pytest.raises(UserError):
+            build_classifier(gone, 10)
+        for config in (gone, published):
+            torch.manual_seed(0)
+            found = build_classifier(config, 10, load=False).state_dict()
+            torch.manual_seed(0)
+            random = build_classifier(ModelConfig(SMALL, image_size=160), 10).state_dict()
+            assert all(torch.equal(value, random[name]) for name, value in found.items())
 
     def test_local_weights_take_the_place_of_published_ones(self, tmp_path, trained):
         torch.save(trained.state_dict(), tmp_path / "w.pt")

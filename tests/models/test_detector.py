@@ -266,8 +266,15 @@ class TestBuild:
         assert all(torch.equal(value, given[name]) for name, value in own.items())
 
     def test_a_checkpoint_that_replaces_them_anyway_loads_none(self, tmp_path):
-        build_detector(config("fcos", weights=str(tmp_path / "gone.pt")), CLASSES, load=False)
-        build_detector(config("fcos", pretrained=True), CLASSES, load=False)
+        gone = {"weights": str(tmp_path / "gone.pt")}
+        with pytest.raises(UserError):
+            build_detector(config("fcos", **gone), CLASSES)
+        for options in (gone, {"pretrained": True}):
+            torch.manual_seed(0)
+            found = build_detector(config("fcos", **options), CLASSES, load=False).state_dict()
+            torch.manual_seed(0)
+            random = build_detector(config("fcos"), CLASSES).state_dict()
+            assert all(torch.equal(value, random[name]) for name, value in found.items())
 
     @pytest.mark.parametrize(
         "options, message",

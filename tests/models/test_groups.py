@@ -122,8 +122,10 @@ class TestOptimizer:
             assert optimizer.defaults["momentum"] == 0.8 and optimizer.defaults["nesterov"]
 
     def test_sgd_without_momentum(self):
-        config = TrainConfig(momentum=0)
-        build_optimizer(parameter_groups(network("resnet18"), config), config)
+        config = TrainConfig(optimizer="sgd", momentum=0)
+        optimizer = build_optimizer(parameter_groups(network("resnet18"), config), config)
+        # torch refuses Nesterov's method without momentum.
+        assert optimizer.defaults["momentum"] == 0 and not optimizer.defaults["nesterov"]
 
     def test_decay_shrinks_weights_and_leaves_biases_and_norms(self):
         """One step with zero gradients: what moves is what decays."""

@@ -9,7 +9,8 @@ from pipeline.ledger import read_ledger
 from pipeline.progress import say
 from pipeline.runs import read_frame
 from pipeline.track.wandb_log import Tracker
-from pipeline.upload import scores_stage, should_upload, upload_stage
+from pipeline.upload import refresh_scores, should_upload
+from pipeline.upload import upload as upload_run
 from pipeline.workbench import Workbench
 
 
@@ -31,11 +32,7 @@ def hand_in(bench: Workbench, whole: Finished) -> Path:
             whole.config, delivered.facts, delivered.pictures, delivered.path, checkpoints, ledger
         )
     if should_upload(first.source.kind, os.environ):
-        say(
-            upload_stage(
-                first.competition, first.data, first.paths.submissions, whole.run.name, _tell_wandb(bench)
-            )
-        )
+        say(_upload(bench, whole.run.name))
     return path
 
 
@@ -52,11 +49,20 @@ def _tell_wandb(bench: Workbench) -> Callable[[str, dict[str, str]], None]:
 
 def upload(bench: Workbench) -> str:
     """Hand a run's file in on Kaggle (the newest of real data, or --run), and wait for its score."""
+    return _upload(bench, bench.run)
+
+
+def _upload(bench: Workbench, run: str | None) -> str:
     first = bench.experiments[0]
-    return upload_stage(first.competition, first.data, first.paths.submissions, bench.run, _tell_wandb(bench))
+    submissions = first.paths.submissions / first.competition.slug
+    return upload_run(first.competition, first.data, run, submissions, on_score=_tell_wandb(bench))
 
 
 def scores(bench: Workbench) -> str:
     """Ask Kaggle for the scores of all uploaded runs and write them to the ledger."""
     first = bench.experiments[0]
-    return scores_stage(first.competition, first.paths.submissions, _tell_wandb(bench))
+    submissions = first.paths.submissions / first.competition.slug
+    changed = refresh_scores(first.competition, submissions, _tell_wandb(bench))
+    for row in changed:
+        say(f"{row['run']}: public {row['lb_public'] or '-'}, private {row['lb_private'] or '-'}")
+    return f"scores: {submissions / 'ledger.csv'} ({len(changed)} changed)"

@@ -106,13 +106,17 @@ def predict(bench: Workbench) -> str:
 
 def submit(bench: Workbench) -> str:
     """Everything, from raw files to a validated submission file, its report and its ledger row."""
-    predict(bench)
-    finished = [_finished(experiment) for experiment in bench.experiments]
-    whole = finished[0] if len(finished) == 1 else _ensemble(bench, finished)
-    path = hand_in(bench, whole)
+    path = hand_in(bench, _predicted(bench))
     if bench.out:
         copy_out(path, bench.out)
     return f"submission: {path}"
+
+
+def _predicted(bench: Workbench) -> Finished:
+    """The run, or ensemble of runs, that the bench asks for; trains and predicts what is missing."""
+    predict(bench)
+    finished = [_finished(experiment) for experiment in bench.experiments]
+    return finished[0] if len(finished) == 1 else _ensemble(bench, finished)
 
 
 def _finished(experiment: Experiment) -> Finished:
@@ -153,10 +157,7 @@ def compare(benches: list[Workbench]) -> str:
     """Run several configs, as in --config scratch,probe,fast, and put their scores in one table."""
     rows = []
     for bench in benches:
-        predict(bench)
-        experiment = bench.experiments[0]
-        finished = [_finished(member) for member in bench.experiments]
-        whole = finished[0] if len(finished) == 1 else _ensemble(bench, finished)
+        experiment, whole = bench.experiments[0], _predicted(bench)
         scores = cv_scores(whole, experiment.competition, experiment.data)
         rows.append(
             {"config": bench.name, **scores, "minutes": round(whole.minutes, 1), "run": whole.run.name}

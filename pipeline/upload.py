@@ -129,26 +129,6 @@ def refresh_scores(
     return changed
 
 
-def upload_stage(
-    competition: Competition,
-    data: Prepared,
-    submissions_root: Path,
-    run_name: str | None = None,
-    on_score: OnScore | None = None,
-) -> str:
-    """Upload a run's submission file to Kaggle and wait for its score."""
-    return upload(competition, data, run_name, submissions_root / competition.slug, on_score=on_score)
-
-
-def scores_stage(competition: Competition, submissions_root: Path, on_score: OnScore | None = None) -> str:
-    """Read the scores of all uploaded runs from Kaggle into the ledger."""
-    folder = submissions_root / competition.slug
-    changed = refresh_scores(competition, folder, on_score)
-    for row in changed:
-        say(f"{row['run']}: public {row['lb_public'] or '-'}, private {row['lb_private'] or '-'}")
-    return f"scores: {folder / 'ledger.csv'} ({len(changed)} changed)"
-
-
 def _on_kaggle(competition: Competition) -> Submissions:
     if competition.kaggle_slug is None:
         raise UserError(f"{competition.slug} is not on Kaggle: there is nowhere to upload a submission to")

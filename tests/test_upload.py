@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from filelock import FileLock
 
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline import kaggle_retry, kaggle_submissions
+from pipeline import hand_in, kaggle_retry, kaggle_submissions
 from pipeline.data.prepare import Prepared
 from pipeline.errors import UserError
 from pipeline.files import file_hash
 from pipeline.ledger import UPLOAD_COLUMNS, UPLOADING, LedgerRow, read_ledger, record, update_upload
-from pipeline.upload import refresh_scores, scores_stage, should_upload, upload, upload_stage
+from pipeline.paths import Paths
+from pipeline.track.wandb_log import TrackConfig
+from pipeline.upload import refresh_scores, should_upload, upload
+from pipeline.workbench import Workbench
 from tests.loopback import Answer, KaggleLoopback, Mishap, closed_port_url, forget_kaggle_credentials
 
 RUN = "fast-20260101-0123abcd"
@@ -487,10 +491,15 @@ def test_the_stages_find_the_competitions_folder(kaggle: KaggleLoopback, place: 
     inner = replace(place, folder=place.folder / "cifar10")
     inner.folder.mkdir()
     inner.add(RUN)
-    assert upload_stage(Competition(), place.data, place.folder).startswith(f"upload: {RUN}, submission 1000")
-    assert scores_stage(Competition(), place.folder) == f"scores: {inner.folder / 'ledger.csv'} (0 changed)"
+    paths = Paths(data=place.folder, runs=place.folder, submissions=place.folder)
+    experiment = SimpleNamespace(
+        competition=Competition(), data=place.data, paths=paths, track=TrackConfig(wandb="disabled")
+    )
+    bench = Workbench("fast", [experiment], None)
+    assert hand_in.upload(bench).startswith(f"upload: {RUN}, submission 1000")
+    assert hand_in.scores(bench) == f"scores: {inner.folder / 'ledger.csv'} (0 changed)"
     kaggle.submissions[0]["privateScore"] = "0.5"
-    assert scores_stage(Competition(), place.folder).endswith("(1 changed)")
+    assert hand_in.scores(bench).endswith("(1 changed)")
     assert inner.row()["lb_private"] == "0.5"
 
 

@@ -56,7 +56,7 @@ def make_deterministic(device: torch.device) -> None:
 def keep_freed_memory() -> None:
     """Let glibc reuse the memory of freed tensors, where it would give it back to the system each time.
 
-    Every large activation otherwise costs fresh, zeroed pages: a third of the time of a MobileNetV2 training
+    Every large activation otherwise costs fresh, zeroed pages: a fifth of the time of a MobileNetV2 training
     step on two cores.
     """
     try:

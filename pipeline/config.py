@@ -35,7 +35,7 @@ class ModelConfig:
     name: str = "podium_cifarnet"
     """Any timm model name, or podium_cifarnet; for segmentation and detection it is the encoder."""
     decoder: str = "fpn"
-    """Segmentation: fcn, or an decoder of segmentation-models-pytorch (unet, fpn, deeplabv3plus, ...)."""
+    """Segmentation: fcn, fcn8, or one of segmentation-models-pytorch (unet, fpn, deeplabv3plus, ...)."""
     detector: Literal["faster_rcnn", "retinanet", "fcos", "ssd"] = "fcos"
     """Detection: two-stage faster_rcnn, one-stage retinanet, fcos or (smallest) ssd."""
     mask_head: bool = False

@@ -1,8 +1,7 @@
 """A timm encoder with a decoder that brings its features back to the image's size.
 
 The decoders are those of segmentation-models-pytorch, narrower where its own widths, made for ResNet-50,
-would cost more than a small encoder; and ``fcn``, the plainest: one convolution and one upsampling by 32
-(Fully Convolutional Networks, arXiv 1411.4038), as in the tutorial of Dive into Deep Learning.
+would cost more than a small encoder; and those of `pipeline.models.fcn`: ``fcn``, the plainest, and ``fcn8``.
 """
 
 import difflib
@@ -17,6 +16,7 @@ from torch import nn
 
 from pipeline.config import ModelConfig
 from pipeline.errors import UserError
+from pipeline.models.fcn import Fcn, Fcn8
 from pipeline.models.freeze import flat_name
 from pipeline.models.weights import check_name, create, load_weights, reason, resolve_weights
 
@@ -27,10 +27,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Arguments of a decoder that differ from the library's."""
 
+FCNS = {"fcn": Fcn, "fcn8": Fcn8}
+
 LEAST_SIDE = {"pan": 128}
 """Sides in pixels below which a decoder's own pooling has nothing left."""
 
-DECODERS = ("fcn", *smp.MODEL_ARCHITECTURES_MAPPING)
+DECODERS = (*FCNS, *smp.MODEL_ARCHITECTURES_MAPPING)
 
 ENCODER = "network.encoder.model."
 """What the names of the encoder's tensors begin with."""
@@ -41,7 +43,7 @@ class Segmenter(nn.Module):
 
     Parameters
     ----------
-    network : has `encoder`, `decoder` and `segmentation_head`.
+    network : has `encoder`, `decoder` and, but for `Fcn8`, `segmentation_head`.
     pretrained_cfg : the encoder's preprocessing, in timm's terms.
     multiple, least : the sides that `network` takes are multiples of the one, and no less than the other.
     """
@@ -60,7 +62,7 @@ class Segmenter(nn.Module):
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """All that is not the encoder, none of it pretrained."""
-        return self.network.decoder, self.network.segmentation_head
+        return tuple(child for name, child in self.network.named_children() if name != "encoder")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -74,37 +76,6 @@ class Segmenter(nn.Module):
     def _missing(self, side: int) -> int:
         full = max(side, self.least)
         return full + -full % self.multiple - side
-
-
-class Fcn(nn.Module):
-    """The encoder's last features, a 1 x 1 convolution to the classes, a transposed one to full size.
-
-    Parameters
-    ----------
-    encoder : gives a list of features, of which the last has a stride of 32.
-    """
-
-    def __init__(self, encoder: nn.Module, num_classes: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = nn.Conv2d(encoder.out_channels[-1], num_classes, 1)
-        self.segmentation_head = nn.ConvTranspose2d(num_classes, num_classes, 64, stride=32, padding=16)
-        nn.init.xavier_uniform_(self.decoder.weight)
-        nn.init.zeros_(self.segmentation_head.bias)
-        with torch.no_grad():
-            self.segmentation_head.weight.copy_(bilinear_kernel(num_classes, 64))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W), sides multiples of 32, to logits (N, num_classes, H, W)."""
-        return self.segmentation_head(self.decoder(self.encoder(images)[-1]))
-
-
-def bilinear_kernel(channels: int, side: int) -> torch.Tensor:
-    """Weights (channels, channels, side, side) with which a transposed convolution of stride ``side / 2``
-    interpolates each channel bilinearly."""
-    places = (torch.arange(side) + 0.5) / (side / 2)
-    slope = 1 - (places - 1).abs()
-    return torch.eye(channels)[:, :, None, None] * (slope[:, None] * slope[None])
 
 
 def build_segmenter(config: ModelConfig, num_classes: int, load: bool = True) -> Segmenter:
@@ -144,8 +115,8 @@ def build_segmenter(config: ModelConfig, num_classes: int, load: bool = True) ->
 def _network(config: ModelConfig, num_classes: int) -> nn.Module:
     name = f"tu-{config.name}"  # the prefix by which the library knows timm's networks
     try:
-        if config.decoder == "fcn":
-            return Fcn(get_encoder(name, weights=None), num_classes)
+        if config.decoder in FCNS:
+            return FCNS[config.decoder](get_encoder(name, weights=None), num_classes)
         options = OPTIONS.get(config.decoder, {})
         return smp.create_model(config.decoder, name, encoder_weights=None, classes=num_classes, **options)
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 
 from pipeline.config import ModelConfig, TrainConfig
 from pipeline.errors import UserError
+from pipeline.models.fcn import SummedScores, bilinear_kernel
 from pipeline.models.freeze import stages
 from pipeline.models.groups import parameter_groups
-from pipeline.models.segmenter import DECODERS, bilinear_kernel, build_segmenter
+from pipeline.models.segmenter import DECODERS, build_segmenter
 
 CNN = "test_resnet"
 
@@ -76,7 +77,7 @@ def test_nothing_is_fetched_where_a_checkpoint_follows(monkeypatch):
     build(load=False, weights="nowhere.pt")
 
 
-@pytest.mark.parametrize("decoder", ["fcn", "unet", "fpn", "deeplabv3plus"])
+@pytest.mark.parametrize("decoder", ["fcn", "fcn8", "unet", "fpn", "deeplabv3plus"])
 def test_the_head_is_all_but_the_encoder_and_learns_faster(decoder):
     model = build("mobilenetv2_100", decoder)
     encoder = {id(parameter) for parameter in model.backbone.parameters()}
@@ -103,14 +104,27 @@ def test_the_transposed_convolution_begins_as_bilinear_interpolation():
     torch.testing.assert_close(grown[..., inside, inside], expected[..., inside, inside])
 
 
-def test_every_part_gets_a_gradient():
-    model = build(decoder="unet").train()
+def test_the_scores_of_all_levels_are_summed_at_the_finest_ones_size():
+    decoder = SummedScores((2, 3, 4), 5).eval()
+    features = [torch.randn(1, count, side, side) for count, side in ((2, 8), (3, 4), (4, 2))]
+    only = [torch.zeros_like(feature) for feature in features]
+    parts = []
+    for i, feature in enumerate(features):
+        parts.append(decoder([*only[:i], feature, *only[i + 1 :]]))
+    assert parts[0].shape == (1, 5, 8, 8)
+    assert all(part.abs().max() > 0 for part in parts)
+    torch.testing.assert_close(decoder(features), sum(parts))  # biases begin at 0
+
+
+@pytest.mark.parametrize("decoder", ["unet", "fcn8"])
+def test_every_part_gets_a_gradient(decoder):
+    model = build(decoder=decoder).train()
     model(torch.randn(2, 3, 64, 64)).square().mean().backward()
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []
 
 
-@pytest.mark.parametrize("decoder", ["fpn", "unet", "deeplabv3plus", "fcn"])
+@pytest.mark.parametrize("decoder", ["fpn", "unet", "deeplabv3plus", "fcn", "fcn8"])
 def test_dropout_is_what_the_config_says(decoder):
     images = torch.randn(2, 3, 64, 64)
     for rate in (0.0, 0.6):

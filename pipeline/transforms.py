@@ -21,6 +21,9 @@ from pipeline.config import AugmentConfig
 INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 DOWNSCALE = "image"
 """Shrink by averaging areas: OpenCV's other methods skip pixels, and what they make is aliased."""
+MASK_INTERPOLATION = cv2.INTER_NEAREST_EXACT
+"""OpenCV's plain nearest neighbour takes the corner of each pixel for its centre: masks would move by up to
+half a pixel of the larger side."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignor
         A.RandomScale(
             (augment.min_scale - 1, augment.max_scale - 1),
             interpolation=cv2.INTER_LINEAR,
-            mask_interpolation=cv2.INTER_NEAREST,
+            mask_interpolation=MASK_INTERPOLATION,
             area_for_downscale=DOWNSCALE,
             p=1.0,
         ),
@@ -138,7 +141,12 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
     steps = [
         A.BBoxSafeRandomCrop(erosion_rate=0.2, p=0.3),
         *letterbox(preprocess)[:1],
-        A.RandomScale((augment.min_scale - 1, augment.max_scale - 1), area_for_downscale=DOWNSCALE, p=1.0),
+        A.RandomScale(
+            (augment.min_scale - 1, augment.max_scale - 1),
+            mask_interpolation=MASK_INTERPOLATION,
+            area_for_downscale=DOWNSCALE,
+            p=1.0,
+        ),
         A.PadIfNeeded(size, size, position="random", fill=_mean_color(preprocess)),
         A.RandomCrop(size, size),
         A.HorizontalFlip(p=0.5 * augment.horizontal_flip),
@@ -153,7 +161,12 @@ def letterbox(preprocess: Preprocess) -> list[A.BasicTransform]:
     """Resize the longer side to the network's, and pad at the right and the lower edge."""
     size = preprocess.size
     return [
-        A.LongestMaxSize(size, interpolation=INTERPOLATION["bilinear"], area_for_downscale=DOWNSCALE),
+        A.LongestMaxSize(
+            size,
+            interpolation=INTERPOLATION["bilinear"],
+            mask_interpolation=MASK_INTERPOLATION,
+            area_for_downscale=DOWNSCALE,
+        ),
         A.PadIfNeeded(size, size, position="top_left", fill=_mean_color(preprocess)),
     ]
 

@@ -17,8 +17,10 @@ from pipeline.transforms import (
     Preprocess,
     augment_batch,
     batched_is_enough,
+    detection_transform,
     eval_transform,
     normalise,
+    segmentation_transform,
     train_transform,
 )
 
@@ -296,3 +298,24 @@ class TestPreprocess:
         value = preprocess(crop_share=0.9)
         assert Preprocess.from_json(value.to_json()) == value
         assert value.to_json()["mean"] == [0.5, 0.4, 0.3]
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.8, 1.3])
+def test_a_mask_stays_on_its_image_when_both_are_scaled(scale):
+    image = np.zeros((120, 160, 3), dtype="uint8")
+    image[30:90, 40:110] = 255
+    mask = image[..., 0] // 255
+    augment = AugmentConfig(crop="none", min_scale=scale, max_scale=scale, horizontal_flip=False)
+
+    def shift(both, mask):
+        """Distance in pixels between the centres of the white area and of the mask."""
+        white = np.argwhere(both["image"].min(axis=2) > 127).mean(axis=0)
+        return np.abs(white - np.argwhere(mask).mean(axis=0)).max()
+
+    both = segmentation_transform(augment, preprocess(288), ignore=0)(image=image, mask=mask)
+    assert shift(both, both["mask"]) <= 0.5
+    transform = detection_transform(augment, preprocess(288))
+    transform.set_random_seed(0)
+    boxes = np.array([[40, 30, 110, 90]], dtype="float32")
+    both = transform(image=image, masks=mask[None], bboxes=boxes, index=np.array([0]))
+    assert shift(both, both["masks"][0]) <= 0.5

@@ -13,12 +13,12 @@ from pipeline.config import (
 )
 
 FAST = Config(
-    folds=FoldConfig(scheme="holdout", valid_ratio=0.15),
+    folds=FoldConfig(count=4),
     model=ModelConfig("mobilenetv2_100", decoder="fcn8", image_size=320, pretrained=True, drop_rate=0.2),
     augment=AugmentConfig(crop="none", min_scale=0.55, max_scale=1.0, color_jitter=0.2),
     train=TrainConfig(
-        epochs=6,
-        passes=6,
+        epochs=3,
+        passes=5,
         batch_size=16,
         optimizer="adamw",
         lr=2e-3,
@@ -30,12 +30,13 @@ FAST = Config(
         warmup=0.1,
         ema=0.98,
         amp=False,
-        max_minutes=18,
+        max_minutes=5,
     ),
     predict=PredictConfig(flip=True, scales=(0.65, 0.9), batch_size=4),
 )
 """A few hundred images teach a linear classifier on good features more than a decoder from scratch. All but
-the encoder's last two stages stay as ImageNet left them."""
+the encoder's last two stages stay as ImageNet left them. A few minutes for each of four folds give more than
+all of them for one model: their mean is better, and every image counts in the CV."""
 
 SAMPLE = replace(
     FAST,

@@ -1,7 +1,7 @@
 """Fully Convolutional Networks (arXiv 1411.4038): scores of single convolutions, brought to the image's size.
 
 ``Fcn`` is the paper's FCN-32s, as the tutorial of Dive into Deep Learning has it. ``Fcn8`` is its FCN-8s,
-with bilinear interpolation in place of learnt upsampling.
+with bilinear interpolation in place of learnt upsampling, and with ParseNet's context (arXiv 1506.04579).
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,8 @@ class Fcn(nn.Module):
 
 
 class Fcn8(nn.Module):
-    """The sum of the scores that 1 x 1 convolutions give the encoder's last three features.
+    """The sum of the scores that 1 x 1 convolutions give the encoder's last three features and, for what is in
+    the image at all, the mean of the last ones.
 
     It has hardly more weights than a linear classifier, which is what a few hundred images can fill.
 
@@ -47,11 +48,13 @@ class Fcn8(nn.Module):
     def __init__(self, encoder: nn.Module, num_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = SummedScores(encoder.out_channels[-3:], num_classes)
+        channels = encoder.out_channels[-3:]
+        self.decoder = SummedScores([*channels, channels[-1]], num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) to logits (N, num_classes, H, W)."""
-        scores = self.decoder(self.encoder(images)[-3:])
+        features = self.encoder(images)[-3:]
+        scores = self.decoder([*features, features[-1].mean((2, 3), keepdim=True)])
         return F.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 
 from competitions.cifar10 import sample
-from competitions.cifar10.competition import CLASSES
+from competitions.cifar10.competition import CLASSES, Competition
+from competitions.cifar10.configs import CONFIGS
+from pipeline.cli import main
 from tests.helpers import REPOSITORY
 
 QUICK = ("--folds.use", "1", "--train.epochs", "2", "--predict.shift", "0")
@@ -146,63 +149,73 @@ def broken_raw(small_raw, tmp_path):
     return Path(shutil.copytree(small_raw, tmp_path / "raw"))
 
 
-def _fails(folder: Path, raw: Path, *parts: str) -> None:
-    """The run ends with status 2 and one line that has all of `parts`, and leaves no submission."""
-    result = run(folder, "submit", "--raw", str(raw), "--config", "sample", *QUICK)
-    assert result.returncode == 2, result.stderr
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert [part for part in parts if part not in line] == []
-    assert "Traceback" not in result.stderr
-    assert not (folder / "submissions").exists()
+@pytest.fixture
+def fails(broken_raw, tmp_path, monkeypatch, capsys) -> Callable[..., None]:
+    """Function that submits the broken files, in this process, for a new one takes seconds to start.
+
+    The run ends with status 2 and one line that has all of its arguments, and leaves no submission.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def check(*parts: str) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(Competition(), CONFIGS, ["submit", "--raw", str(broken_raw), "--config", "sample", *QUICK])
+        assert end.value.code == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert [part for part in parts if part not in line] == []
+        assert not (tmp_path / "submissions").exists()
+
+    return check
 
 
-def test_an_empty_labels_file_is_named(broken_raw, tmp_path):
+def test_an_empty_labels_file_is_named(broken_raw, fails):
     (broken_raw / "trainLabels.csv").write_text("")
-    _fails(tmp_path, broken_raw, "trainLabels.csv")
+    fails("trainLabels.csv")
 
 
-def test_a_duplicate_id_is_named(broken_raw, tmp_path):
+def test_a_duplicate_id_is_named(broken_raw, fails):
     with (broken_raw / "trainLabels.csv").open("a") as labels:
         labels.write("17,cat\n")
-    _fails(tmp_path, broken_raw, "trainLabels.csv", "17")
+    fails("trainLabels.csv", "17")
 
 
-def test_an_unknown_label_is_named(broken_raw, tmp_path):
+def test_an_unknown_label_is_named(broken_raw, fails):
     path = broken_raw / "trainLabels.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1].split(",")[0] + ",unicorn", *lines[2:]]))
-    _fails(tmp_path, broken_raw, "trainLabels.csv", "'unicorn'", "id 1")
+    fails("trainLabels.csv", "'unicorn'", "id 1")
 
 
-def test_a_truncated_image_is_named(broken_raw, tmp_path):
+def test_a_truncated_image_is_named(broken_raw, fails):
     path = broken_raw / "train" / "23.png"
     path.write_bytes(path.read_bytes()[:200])
-    _fails(tmp_path, broken_raw, "image 23", "23.png")
+    fails("image 23", "23.png")
 
 
-def test_a_sample_file_with_other_ids_is_refused_before_training(broken_raw, tmp_path):
+def test_a_sample_file_with_other_ids_is_refused_before_training(broken_raw, fails):
     path = broken_raw / "sampleSubmission.csv"
     path.write_text("id,label\nx1,cat\nx2,cat\n")
-    _fails(tmp_path, broken_raw, "sample submission", "x1")
+    fails("sample submission", "x1")
 
 
-def test_an_archive_that_escapes_is_refused(broken_raw, tmp_path):
+def test_an_archive_that_escapes_is_refused(broken_raw, fails, tmp_path):
     import zipfile
 
     shutil.rmtree(broken_raw / "test")
     with zipfile.ZipFile(broken_raw / "test.zip", "w") as archive:
         archive.writestr("../escaped.png", b"")
-    _fails(tmp_path, broken_raw, "test.zip", "../escaped.png")
+    fails("test.zip", "../escaped.png")
     assert not list(tmp_path.rglob("escaped.png"))
 
 
-def test_labels_without_files_are_counted_and_named_but_do_no_harm(broken_raw, tmp_path):
+def test_labels_without_files_are_counted_and_named_but_do_no_harm(broken_raw, tmp_path, monkeypatch, capsys):
     (broken_raw / "train" / "5.png").unlink()
     (broken_raw / "train" / "9.png").rename(broken_raw / "train" / "900.png")
-    result = run(tmp_path, "data", "--raw", str(broken_raw))
-    assert result.returncode == 0
-    assert "2 labels without files, left out: 5, 9" in result.stderr
-    assert "1 files without labels, left out: 900" in result.stderr
+    monkeypatch.chdir(tmp_path)
+    main(Competition(), CONFIGS, ["data", "--raw", str(broken_raw)])
+    said = capsys.readouterr().err
+    assert "2 labels without files, left out: 5, 9" in said
+    assert "1 files without labels, left out: 900" in said
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,6 +89,11 @@ def _run_stage(
         experiments = []
         for number, member in enumerate(members, start=1):
             config = _parse(competition.slug, stage, arguments, member).settings
+            if stage == "compare" and config.model.weights and not member.model.pretrained:
+                say(
+                    f"{name} asks for no pretrained weights and starts without: --model.weights is for others"
+                )
+                config = replace(config, model=replace(config.model, weights=member.model.weights))
             member_name = f"{name}{number}" if isinstance(entry, Ensemble) else name
             experiments.append(
                 Experiment(competition, member_name, config, source, data, paths, device, options.track)

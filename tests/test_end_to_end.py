@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -131,6 +132,19 @@ def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(finished, sm
     assert result.returncode == 0, result.stderr
     assert "resumed after epoch 1" in result.stderr
     assert _csv(tmp_path).read_bytes() == _csv(finished[0]).read_bytes()
+
+
+def test_configs_are_compared_in_one_table(small_raw, tmp_path, monkeypatch, capsys):
+    """Weights are for the configs that ask for pretrained ones: to compare with, another starts without."""
+    monkeypatch.chdir(tmp_path)
+    sample = CONFIGS["sample"]
+    configs = {"one": sample, "two": replace(sample, train=replace(sample.train, lr=0.01))}
+    options = ["--raw", str(small_raw), "--config", "one,two", "--model.weights", "gone.pt", *QUICK]
+    main(Competition(), configs, ["compare", *options, "--out", "table.csv"])
+    table = pd.read_csv("table.csv")
+    assert list(table["config"]) == ["one", "two"]
+    assert table["cv_accuracy_score"].between(0, 1).all() and table["run"].is_unique
+    assert "two asks for no pretrained weights and starts without" in capsys.readouterr().err
 
 
 def test_two_processes_do_not_work_on_one_run(finished, small_raw):

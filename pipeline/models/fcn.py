@@ -35,8 +35,8 @@ class Fcn(nn.Module):
 
 
 class Fcn8(nn.Module):
-    """The sum of the scores that 1 x 1 convolutions give the encoder's last three features and, for what is in
-    the image at all, the mean of the last ones.
+    """The sum of the scores that 1 x 1 convolutions give the encoder's last three features and, for what is
+    in the image at all, the mean of the last ones.
 
     It has hardly more weights than a linear classifier, which is what a few hundred images can fill.
 

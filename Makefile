@@ -14,7 +14,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
+.PHONY: help setup ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -26,7 +26,7 @@ setup: $(READY) ## make the virtual environment and install everything (done by 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,workspace]'
 	$(BIN)/python -m ops.build
 	@touch $@
 
@@ -74,6 +74,9 @@ upload: $(READY) ## hand the newest run's file (or RUN=) in on Kaggle and wait f
 	@$(STAGE)
 
 scores: $(READY) ## fetch the scores of all uploaded runs into the ledger
+	@$(STAGE)
+
+workspace: $(READY) ## save the wandb view of all runs, their scores and curves (needs wandb login)
 	@$(STAGE)
 
 leaderboard: $(READY) ## one self-contained HTML page of all ledgers

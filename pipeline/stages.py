@@ -19,6 +19,7 @@ from pipeline.lr_find import plot_range_test, range_test, suggest
 from pipeline.plots import TILES, plot_grid
 from pipeline.progress import say
 from pipeline.runs import open_run, read_frame, save_frame
+from pipeline.track.workspace import save_view
 from pipeline.train import start, training_step
 from pipeline.transforms import Preprocess
 from pipeline.workbench import Workbench
@@ -171,7 +172,27 @@ def compare(benches: list[Workbench]) -> str:
     return f"comparison: {path}"
 
 
+def workspace(bench: Workbench) -> str:
+    """Save the wandb view of all runs, their scores and curves. Needs a wandb login; trains nothing."""
+    experiment = bench.experiments[0]
+    competition = experiment.competition
+    return f"workspace: {save_view(competition.slug, competition.metric, experiment.track.entity)}"
+
+
 STAGES = {
     stage.__name__.replace("_", "-"): stage
-    for stage in (data, export, folds, preview, lr_find, train, predict, submit, blend, upload, scores)
+    for stage in (
+        data,
+        export,
+        folds,
+        preview,
+        lr_find,
+        train,
+        predict,
+        submit,
+        blend,
+        upload,
+        scores,
+        workspace,
+    )
 }

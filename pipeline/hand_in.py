@@ -42,7 +42,10 @@ def _tell_wandb(bench: Workbench) -> Callable[[str, dict[str, str]], None]:
 
     def tell(run: str, values: dict[str, str]) -> None:
         folder = first.paths.runs / first.competition.slug / run
-        Tracker(first.track, first.competition.slug, run, folder).scores(values)
+        ledger = read_ledger(first.paths.submissions / first.competition.slug / "ledger.csv")
+        cv_score = ledger.set_index("run").at[run, "cv_score"]
+        tracker = Tracker(first.track, first.competition.slug, run, folder)
+        tracker.scores(score_facts(values, cv_score))
 
     return tell
 
@@ -66,3 +69,13 @@ def scores(bench: Workbench) -> str:
     for row in changed:
         say(f"{row['run']}: public {row['lb_public'] or '-'}, private {row['lb_private'] or '-'}")
     return f"scores: {submissions / 'ledger.csv'} ({len(changed)} changed)"
+
+
+def score_facts(values: dict[str, str], cv_score: str) -> dict[str, str | float]:
+    """A ledger row's `UPLOAD_COLUMNS` with the scores as numbers, which charts need, and ``cv_lb_gap``, the
+    CV minus the public score."""
+    facts: dict[str, str | float] = {**values}
+    facts |= {name: float(values[name]) for name in ("lb_public", "lb_private") if values[name]}
+    if cv_score and values["lb_public"]:
+        facts["cv_lb_gap"] = float(cv_score) - float(values["lb_public"])
+    return facts

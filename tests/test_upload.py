@@ -503,6 +503,12 @@ def test_the_stages_find_the_competitions_folder(kaggle: KaggleLoopback, place: 
     assert inner.row()["lb_private"] == "0.5"
 
 
+def test_scores_are_logged_as_numbers_with_the_gap_to_the_cv() -> None:
+    values = dict(zip(UPLOAD_COLUMNS, ("2026-01-02", "1000", "0.75", ""), strict=True))
+    assert hand_in.score_facts(values, "0.875") == values | {"lb_public": 0.75, "cv_lb_gap": 0.125}
+    assert hand_in.score_facts(values | {"lb_public": ""}, "0.875") == values | {"lb_public": ""}
+
+
 def test_submit_uploads_by_itself_only_what_came_from_kaggle(
     kaggle: KaggleLoopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from pipeline.session import Epoch
 
 INIT_SECONDS, FINISH_SECONDS = 20, 60
 """Longest waits for wandb's answer when a run begins and ends."""
+FIRST_ADDRESS = "https://api.wandb.ai"
+"""Of wandb's server in older releases, and in the logins made with them."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,32 @@ class Tracker:
 
 
 def has_login(host: str | None = None) -> bool:
-    """Whether a key for wandb's server is in the environment or in netrc. The key is not looked at."""
+    """Whether a key for wandb's server is in the environment or in netrc. The key is not looked at.
+
+    Parameters
+    ----------
+    host : address of the server; None is the one that wandb would log to, under any address it has had.
+    """
     if os.environ.get("WANDB_API_KEY"):
         return True
-    name = urlsplit(host or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    given = host or os.environ.get("WANDB_BASE_URL")
+    names = [urlsplit(url).hostname or "" for url in ([given] if given else [FIRST_ADDRESS, _address()])]
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        return netrc.netrc(str(path)).authenticators(name) is not None
+        keys = netrc.netrc(str(path))
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(keys.authenticators(name) is not None for name in names)
+
+
+def _address() -> str:
+    """Where the installed wandb logs to; it has moved."""
+    try:
+        import wandb
+
+        return wandb.Settings().base_url
+    except Exception:  # whatever keeps it from loading is told when a run is logged
+        return FIRST_ADDRESS
 
 
 def _finish(live: Any) -> None:

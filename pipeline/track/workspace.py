@@ -47,7 +47,7 @@ def build_view(slug: str, metric: str, entity: str) -> "ws.Workspace":
     import wandb_workspaces.workspaces as ws
 
     cv = f"cv_{metric}"
-    summary = (cv, "cv_std", "lb_public", "lb_private", "minutes", "data")
+    summary = (cv, "cv_std", "lb_public", "lb_private", "cv_lb_gap", "minutes", "data")
     # wandb keeps a config value as {"value": ...} under the first part of its name.
     settings = [f"config:{name.replace('.', '.value.', 1)}" for name in CONFIG]
     compared = [wr.Config(name) for name in CONFIG if name != "model.name"]
@@ -117,8 +117,7 @@ def save_view(slug: str, metric: str, entity: str | None) -> str:
     except ImportError as error:
         raise UserError(f"{error.name} is not installed: pip install wandb-workspaces") from error
     host = os.environ.get("WANDB_BASE_URL") or wandb.Settings().base_url
-    # A login made before wandb's address changed stands under the old one, which has_login knows.
-    if not (has_login(host) or has_login()):
+    if not has_login():
         raise UserError("the view is saved on wandb, which needs a login: wandb login, or set WANDB_API_KEY")
     try:
         requests.get(host, timeout=REACH_SECONDS)

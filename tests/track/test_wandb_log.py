@@ -3,9 +3,11 @@
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+import wandb
 from PIL import Image
 
 from pipeline.session import Epoch
@@ -135,6 +137,9 @@ def test_the_environment_overrides_and_a_login_goes_online(tmp_path, monkeypatch
 def test_netrc_is_a_login_too(tmp_path):
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
     assert has_login() and not has_login("https://wandb.example.org")
+    host = urlsplit(wandb.Settings().base_url).hostname  # where a login of today is
+    (tmp_path / "netrc").write_text(f"machine {host} login user password secret\n")
+    assert has_login()
 
 
 @pytest.mark.parametrize("broken", ["init", "log"])

@@ -103,12 +103,13 @@ def test_the_table_has_a_row_for_each_group_sorted_by_cv():
         {"key": {"section": "summary", "name": "cv_accuracy_score"}, "ascending": False}
     ]
     columns = runs["runFeed"]["columnOrder"]
-    assert columns[:6] == [
+    assert columns[:7] == [
         "run:displayName",
         "summary:cv_accuracy_score",
         "summary:cv_std",
         "summary:lb_public",
         "summary:lb_private",
+        "summary:cv_lb_gap",
         "summary:minutes",
     ]
     assert "config:model.value.name" in columns

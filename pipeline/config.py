@@ -170,7 +170,8 @@ class PredictConfig:
     overlap: float = 0.25
     """Share of a tile that it has in common with its neighbour."""
     batch_size: int = 500
-    """Images (tiles, where there are) per forward pass; does not change the result."""
+    """Most images (tiles, where there are) per forward pass; large ones are fewer. Does not change the
+    result."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.config import Config, ModelConfig, PredictConfig
 from pipeline.data.batches import Images
-from pipeline.predict import Request, predict, tta_views
+from pipeline.predict import MOST_PIXELS, Request, images_at_once, predict, tta_views
 from pipeline.tasks.classification import Classification
 from pipeline.transforms import Preprocess
 from tests.helpers import TINY
@@ -97,3 +97,9 @@ def test_flip_averaging_makes_the_prediction_symmetric(trained):
 def test_default_config_predicts_without_workers_for_packed_images(trained):
     frame = _predict(trained, range(5), 5, Config().predict)
     assert len(frame) == 5
+
+
+@pytest.mark.parametrize("size, count", [(32, 500), (224, 79), (512, 15), (4096, 1)])
+def test_large_images_are_fewer_at_once(size, count):
+    assert images_at_once(PredictConfig(batch_size=500), size) == count
+    assert count == 1 or count * size**2 <= MOST_PIXELS

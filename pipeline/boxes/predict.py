@@ -14,7 +14,7 @@ from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
 from pipeline.config import PredictConfig
-from pipeline.predict import Request
+from pipeline.predict import Request, images_at_once
 from pipeline.transforms import Preprocess, letterbox, normalise
 
 FUSION_IOU, MARGIN = 0.55, 0.05
@@ -37,8 +37,9 @@ def predict_boxes(model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
     config = request.config
     views = list(product(config.scales, (False, True) if config.flip else (False,)))
     with_masks = model_has_masks(model) and len(views) == 1 and not config.tile
-    for start in range(0, len(request.rows), config.batch_size):
-        rows = request.rows[start : start + config.batch_size]
+    count = images_at_once(config, int(request.preprocess.size * max(config.scales)))
+    for start in range(0, len(request.rows), count):
+        rows = request.rows[start : start + count]
         images = [request.images.read(int(row)) for row in rows]
         found: list[list[Found]] = [[] for _ in images]
         masks: list[list[str]] = []
@@ -96,8 +97,9 @@ def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> lis
     lefts = [*range(0, max(width - tile, 0), step), max(width - tile, 0)]
     places = [(top, left) for top in tops for left in lefts]
     found = []
-    for start in range(0, len(places), config.batch_size):
-        batch = places[start : start + config.batch_size]
+    count = images_at_once(config, request.preprocess.size)
+    for start in range(0, len(places), count):
+        batch = places[start : start + count]
         tiles = [image[top : top + tile, left : left + tile] for top, left in batch]
         for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, False), strict=True):
             found.append((detected[0] + torch.tensor([left, top]).repeat(2), *detected[1:3]))

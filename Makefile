@@ -47,7 +47,7 @@ test-sanitized: $(READY) ## run the operators' tests on a build with AddressSani
 	$(BIN)/python -m ops.build --sanitize
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PODIUM_LIBRARY_DIR=ops/_build/sanitized \
-	$(BIN)/python -m pytest tests/ops
+	$(BIN)/python -m pytest tests/ops -o timeout=1200
 
 submit: $(READY) ## everything: data, folds, training, prediction, and a validated submission file
 	@$(STAGE)

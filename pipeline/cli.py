@@ -14,7 +14,7 @@ from pipeline.contract import Competition
 from pipeline.data.prepare import prepare
 from pipeline.data.sources import Source, find_source
 from pipeline.device import pick_device
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_to_the_user
 from pipeline.experiment import Experiment
 from pipeline.paths import default_paths
 from pipeline.progress import say
@@ -59,12 +59,10 @@ def main(
     if not arguments or arguments[0] not in _ALL_STAGES:
         _print_stages(competition.slug, arguments[0] if arguments else None)
     try:
-        result = _run_stage(competition, configs, arguments[0], arguments[1:])
+        with told_to_the_user():
+            result = _run_stage(competition, configs, arguments[0], arguments[1:])
         if result:
             print(result, flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         say("interrupted: the same command goes on from the last finished epoch")
         sys.exit(130)

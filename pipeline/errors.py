@@ -1,5 +1,9 @@
 """The one exception a user is meant to read."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something outside the program is wrong: a file, a row, an option, an account, a disk.
@@ -16,3 +20,13 @@ def name_some(items, limit: int = 5) -> str:
     names = [str(item) for item in list(items)[:limit]]
     rest = len(items) - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+@contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Around a command: a UserError inside is printed as one line, and the process exits with status 2."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -3,7 +3,6 @@
 import keyword
 import os
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_to_the_user
 from pipeline.progress import say
 
 TASKS = ("classification", "segmentation", "detection")
@@ -85,11 +84,8 @@ def _check(folder: Path, slug: str, task: str) -> None:
 def main() -> None:
     """Write the folder that the command line asks for, below the current directory."""
     options = tyro.cli(NewOptions, prog="python -m pipeline.new")
-    try:
+    with told_to_the_user():
         folder = write_competition(Path(), options.slug, options.task)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     say(f"try it with make submit COMP={options.slug}, then edit what {folder / 'README.md'} says")
     print(f"competition: {folder}", flush=True)
 

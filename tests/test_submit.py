@@ -97,6 +97,8 @@ class TestWrite:
     def test_the_ends_of_the_range_are_probabilities(self, tmp_path):
         frame = pd.DataFrame({"id": ["1"], "cat": [0.0], "dog": [1]})
         write_submission(frame, sample("1", form=SCORES), NO_TEST, SCORES, tmp_path / "s.csv")
+        written = pd.read_csv(tmp_path / "s.csv")
+        assert (written["cat"].item(), written["dog"].item()) == (0, 1)
 
     def test_a_faulty_submission_leaves_an_earlier_one_alone(self, tmp_path):
         path = tmp_path / "s.csv"

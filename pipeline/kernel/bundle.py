@@ -7,7 +7,6 @@ wheels, compiled operators, weights or checkpoints) and ``bundle.json``, which s
 import importlib
 import shlex
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import tyro
 from ops import _library
 from pipeline.config import Config, Ensemble
 from pipeline.contract import Competition
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_to_the_user
 from pipeline.files import atomic_folder, write_json
 from pipeline.kernel.inference import copy_checkpoints
 from pipeline.kernel.metadata import (
@@ -223,11 +222,8 @@ def fill_in(notebook: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat
 
 def main() -> None:
     """Build a bundle from the command line."""
-    try:
+    with told_to_the_user():
         folder = build_bundle(tyro.cli(BundleOptions, prog="python -m pipeline.kernel.bundle"))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     print(f"kernel: {folder}", flush=True)
 
 

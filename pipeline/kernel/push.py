@@ -15,7 +15,7 @@ import requests
 import tyro
 
 from pipeline.data.kaggle_source import kaggle_client, require_credentials
-from pipeline.errors import UserError, name_some
+from pipeline.errors import UserError, name_some, told_to_the_user
 from pipeline.files import write_json
 from pipeline.kaggle_retry import FAILURES, patiently, sentence
 from pipeline.kernel.metadata import with_owner
@@ -186,11 +186,8 @@ def fetch(api: "KaggleApi", kernel: str, target: Path) -> Path:
 
 def main() -> None:
     """Push from the command line."""
-    try:
+    with told_to_the_user():
         folder = push(tyro.cli(PushOptions, prog="python -m pipeline.kernel.push"))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     if folder:
         print(f"submission: {folder / 'submission.csv'}", flush=True)
 

@@ -13,7 +13,7 @@ import tyro
 from pipeline.contract import Competition
 from pipeline.data.prepare import prepare
 from pipeline.data.sources import Source, find_source
-from pipeline.errors import UserError, name_some
+from pipeline.errors import UserError, name_some, told_to_the_user
 from pipeline.kernel.bundle import Bundle, fill_in
 from pipeline.kernel.environment import make_environment, stand_in_wheels
 from pipeline.kernel.metadata import OWNER, load_competition, mount_of, with_owner
@@ -128,11 +128,8 @@ def main() -> None:
     """Rehearse from the command line."""
     # A request to end must end the sandbox too, which is a session of its own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with told_to_the_user():
         path = rehearse(tyro.cli(RehearsalOptions, prog="python -m pipeline.kernel.rehearse"))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     say("the kernel ran without a network on the image's packages, and its submission is valid")
     print(f"submission: {path}", flush=True)
 

@@ -10,7 +10,6 @@ import html
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from urllib.parse import quote
 import pandas as pd
 import tyro
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_to_the_user
 from pipeline.files import atomic_path
 from pipeline.ledger import read_ledger
 from pipeline.paths import default_paths
@@ -214,11 +213,8 @@ def leaderboard(submissions: Path | None = None, runs: Path | None = None, out: 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line. Exits with status 2 and one sentence where the user can help it."""
-    try:
+    with told_to_the_user():
         print(tyro.cli(leaderboard, args=arguments, prog="python -m pipeline.track.leaderboard"))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

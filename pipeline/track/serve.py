@@ -4,7 +4,6 @@ Only the page and the runs' reports are served: data, checkpoints and everything
 """
 
 import datetime
-import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import tyro
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_to_the_user
 from pipeline.paths import default_paths
 from pipeline.progress import say
 from pipeline.track.leaderboard import collect, render
@@ -118,11 +117,8 @@ def serve(port: int = 8000, submissions: Path | None = None, runs: Path | None =
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line. Exits with status 2 and one sentence where the user can help it."""
-    try:
+    with told_to_the_user():
         tyro.cli(serve, args=arguments, prog="python -m pipeline.track.serve")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

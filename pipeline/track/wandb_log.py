@@ -76,38 +76,31 @@ class Tracker:
         ledger: pd.DataFrame,
     ) -> None:
         """Log a finished run: its scores, pictures, files, and the competition's ledger as a table."""
+
+        def log(live: Any) -> None:
+            import wandb
+
+            plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
+            live.summary.update(plain)
+            live.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
+            live.log({"leaderboard": wandb.Table(dataframe=ledger.astype("str"))})
+            files = {"none": [], "submission": [submission], "all": [submission, *checkpoints]}
+            if files[self.config.artifacts]:
+                artifact = wandb.Artifact(self.run, type="submission")
+                for path in files[self.config.artifacts]:
+                    name = f"{path.parent.name}/{path.name}" if path in checkpoints else path.name
+                    artifact.add_file(str(path), name=name)
+                live.log_artifact(artifact)
+
         with self._started("summary", settings) as live:
             if live:
-                _try(lambda: self._log_summary(live, facts, pictures, submission, checkpoints, ledger))
+                _try(lambda: log(live))
 
     def scores(self, values: dict[str, Any]) -> None:
         """Add what the organiser said about the run's file."""
         with self._started("summary", {}) as live:
             if live:
                 _try(lambda: live.summary.update(values))
-
-    def _log_summary(
-        self,
-        live: Any,
-        facts: dict[str, Any],
-        pictures: list[Path],
-        submission: Path,
-        checkpoints: list[Path],
-        ledger: pd.DataFrame,
-    ) -> None:
-        import wandb
-
-        plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
-        live.summary.update(plain)
-        live.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
-        live.log({"leaderboard": wandb.Table(dataframe=ledger.astype("str"))})
-        files = {"none": [], "submission": [submission], "all": [submission, *checkpoints]}
-        if files[self.config.artifacts]:
-            artifact = wandb.Artifact(self.run, type="submission")
-            for path in files[self.config.artifacts]:
-                name = f"{path.parent.name}/{path.name}" if path in checkpoints else path.name
-                artifact.add_file(str(path), name=name)
-            live.log_artifact(artifact)
 
     @contextmanager
     def _started(self, job: str, settings: dict[str, Any]) -> Iterator[Any]:

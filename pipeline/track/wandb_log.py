@@ -20,8 +20,10 @@ import pandas as pd
 from pipeline.progress import say
 from pipeline.session import Epoch
 
-INIT_SECONDS, FINISH_SECONDS = 20, 60
-"""Longest waits for wandb's answer when a run begins and ends."""
+INIT_SECONDS = 20
+"""Longest wait for wandb's answer when a run begins."""
+FINISH_SECONDS, OFFLINE_FINISH_SECONDS = 60, 300
+"""Longest waits when it ends; an offline run waits for a busy machine at most, and would lose its records."""
 FIRST_ADDRESS = "https://api.wandb.ai"
 """Of wandb's server in older releases, and in the logins made with them."""
 
@@ -110,7 +112,7 @@ class Tracker:
             yield live
         finally:
             if live:
-                _finish(live)
+                _finish(live, OFFLINE_FINISH_SECONDS if mode == "offline" else FINISH_SECONDS)
 
     def mode(self) -> str:
         """online, offline or disabled: what is asked for and can be had."""
@@ -177,11 +179,11 @@ def _address() -> str:
         return FIRST_ADDRESS
 
 
-def _finish(live: Any) -> None:
+def _finish(live: Any, seconds: float) -> None:
     """End a run, but do not wait for a network that does not answer."""
     thread = threading.Thread(target=lambda: _try(live.finish), daemon=True)
     thread.start()
-    thread.join(FINISH_SECONDS)
+    thread.join(seconds)
     if thread.is_alive():
         _say_once("warning: wandb does not answer; what it has not sent stays in the run's folder")
 

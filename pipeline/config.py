@@ -116,6 +116,9 @@ class TrainConfig:
     joins; 0 is off."""
     loss: str = "ce"
     """Segmentation: a sum of ce, dice, focal and lovasz, each with a factor or none, such as ce+0.5*dice."""
+    logit_adjustment: float = 0.0
+    """Segmentation: tau of logit adjustment (arXiv 2007.07314) by the classes' shares of the training pixels;
+    0 is off. Above it rare classes are predicted more often; at 1, as if all were equally frequent."""
     schedule: Literal["cosine", "step", "one_cycle", "constant"] = "cosine"
     """cosine: to zero; step: times 0.1 at 50 % and 75 %; one_cycle: linear up for `warmup`, linear down to
     zero."""

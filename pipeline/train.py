@@ -25,7 +25,7 @@ from pipeline.models.groups import describe_groups
 from pipeline.predict import Request, predict
 from pipeline.progress import progress, say
 from pipeline.session import Epoch, Session
-from pipeline.tasks.task import Mixer
+from pipeline.tasks.task import Mixer, Objective
 from pipeline.transforms import Preprocess
 
 
@@ -98,13 +98,14 @@ def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: N
     session.resume(last)
     _announce(job, session)
     mixer = job.competition.task.mixer(job.config.augment, job.classes)
+    objective = job.competition.task.objective(config, batches.targets)
 
     for epoch in range(len(session.history), config.epochs):
         if _is_over(session, config.patience, config.max_minutes, metric):
             say(f"fold {job.fold}: stopped after epoch {epoch} of {config.epochs}")
             break
         started = time.monotonic()
-        loss, lr = _train_epoch(job, session, batches, mixer, epoch)
+        loss, lr = _train_epoch(job, session, batches, objective, mixer, epoch)
         trained = time.monotonic()
         score = validate(job, session, preprocess)
         seconds = time.monotonic() - started
@@ -126,11 +127,15 @@ def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: N
 
 
 def _train_epoch(
-    job: FoldJob, session: Session, batches: TrainingBatches, mixer: Mixer, epoch: int
+    job: FoldJob,
+    session: Session,
+    batches: TrainingBatches,
+    objective: Objective,
+    mixer: Mixer,
+    epoch: int,
 ) -> tuple[float, float]:
     """One pass over the training rows; returns the mean loss and the last learning rate."""
     config, count = job.config.train, len(batches)
-    objective = job.competition.task.objective(config)
     steps = math.ceil(count / config.accumulate)
     set_trainable(session.model, config, epoch)
     losses = []
@@ -160,7 +165,8 @@ def _train_epoch(
 def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> Callable[[float], float]:
     """Function that takes one optimiser step at a given learning rate and returns the loss before it."""
     task, config = job.competition.task, job.config.train
-    objective, mixer = task.objective(config), task.mixer(job.config.augment, job.classes)
+    objective = task.objective(config, batches.targets)
+    mixer = task.mixer(job.config.augment, job.classes)
     set_trainable(session.model, replace(config, unfreeze_every=0), 0)
     endless = (batch for epoch in itertools.count() for batch in batches.epoch(job.seed(epoch + 1)))
 

@@ -47,7 +47,7 @@ class TestTargets:
 
 def _loss(config: TrainConfig):
     """The objective of a network that returns its input."""
-    objective = TASK.objective(config)
+    objective = TASK.objective(config, TASK.targets(pd.DataFrame({"label": CLASSES}), CLASSES, Config()))
     return lambda logits, targets: objective(torch.nn.Identity(), logits, targets)
 
 

@@ -350,7 +350,7 @@ def test_a_training_step_and_a_prediction(frame, tmp_path, mask_head):
     targets = TASK.targets(frame, NAMES, config)
     transform = TASK.train_transform(config.augment, PLAIN)
     batches = TrainingBatches(images, rows, targets, transform, config, PLAIN, torch.device("cpu"))
-    optimizer, objective = torch.optim.AdamW(model.parameters(), 1e-3), TASK.objective(config.train)
+    optimizer, objective = torch.optim.AdamW(model.parameters(), 1e-3), TASK.objective(config.train, targets)
     before = [part.detach().clone() for part in model.get_classifier()[-1].parameters()]
     losses = []
     for pixels, truth in batches.epoch(0):

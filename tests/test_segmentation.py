@@ -1,5 +1,7 @@
 """What is particular to one class for each pixel."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,22 +124,31 @@ class TestTraining:
         wrong = np.abs(pixels[..., 0][seen] / 10 - masks.numpy()[seen]) > 0.5
         assert wrong.mean() < 0.2  # blended at edges, no more
 
-    def test_a_crop_of_nothing_but_ignored_pixels_gives_a_finite_loss(self):
+    def test_the_pixels_of_each_class_are_counted_and_the_ignored_are_not(self, frame):
+        masks = [TASK.read(path, "a") for path in frame["mask"]]
+        masks[0][:2] = 255
+        write_mask(Path(frame["mask"][0]), masks[0])
+        counts = TASK.targets(frame, VOC_CLASSES, Config()).pixels(21)
+        assert counts.tolist() == [sum(int((mask == value).sum()) for mask in masks) for value in range(21)]
+
+    def test_a_crop_of_nothing_but_ignored_pixels_gives_a_finite_loss(self, frame):
         for loss in ("ce", "ce+dice", "focal", "lovasz", "ce+0.5*lovasz"):
-            objective = TASK.objective(TrainConfig(loss=loss))
+            objective = TASK.objective(
+                TrainConfig(loss=loss, logit_adjustment=0.5), TASK.targets(frame, VOC_CLASSES, Config())
+            )
             logits = torch.randn(2, 21, 8, 8, requires_grad=True)
             value = objective(torch.nn.Identity(), logits, torch.full((2, 8, 8), 255))
             value.backward()
             assert value.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
 
-    def test_frozen_stages_and_their_statistics_stay_while_the_decoder_learns(self):
+    def test_frozen_stages_and_their_statistics_stay_while_the_decoder_learns(self, frame):
         from pipeline.models.freeze import set_trainable
 
         model = TASK.build_model(ModelConfig("test_resnet", decoder="fpn"), VOC_CLASSES)
         set_trainable(model, TrainConfig(frozen_stages=-1), 0)
         before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
-        TASK.objective(TrainConfig())(
+        TASK.objective(TrainConfig(), TASK.targets(frame, VOC_CLASSES, Config()))(
             model, torch.randn(2, 3, 64, 64), torch.zeros(2, 64, 64).long()
         ).backward()
         head = [part.clone() for part in model.get_classifier()[1].parameters()]

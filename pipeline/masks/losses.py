@@ -100,6 +100,32 @@ class LovaszSoftmax(nn.Module):
         return self.loss(logits, targets) if (targets != IGNORE).any() else logits.sum() * 0.0
 
 
+class LogitAdjusted(nn.Module):
+    """A loss of the logits with tau * log(share of the pixels) added (arXiv 2007.07314, equation 10).
+
+    What the network has learned then holds for classes that are more nearly equally frequent: at tau = 1 it
+    predicts the class that is most frequent here relative to its share. With most pixels background, plain
+    cross-entropy gives objects too few of them for a mean of the classes' IoU. Classes without a pixel
+    are treated as the most frequent one, or they would be predicted everywhere.
+
+    Parameters
+    ----------
+    loss : takes logits (N, C, H, W) and targets.
+    pixels : (C,) numbers of training pixels of each class, at least one above 0.
+    tau : at least 0; 0 is `loss` itself.
+    """
+
+    def __init__(self, loss: nn.Module, pixels: Sequence[int], tau: float) -> None:
+        super().__init__()
+        counts = torch.as_tensor(pixels, dtype=torch.float64)
+        shares = torch.where(counts > 0, counts / counts.max(), 1.0)
+        self.loss, self.offsets = loss, (tau * shares.log()).float().view(1, -1, 1, 1)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """See the module's docstring."""
+        return self.loss(logits + self.offsets.to(logits.device), targets)
+
+
 def _counted(targets: torch.Tensor) -> torch.Tensor:
     """Number of pixels that are not ignored, at least 1."""
     return (targets != IGNORE).sum().clamp(min=1)

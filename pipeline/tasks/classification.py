@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
-from pipeline.data.batches import Images
+from pipeline.data.batches import Images, Targets
 from pipeline.errors import UserError
 from pipeline.models.build import build_classifier
 from pipeline.plots import plot_confusion, plot_mistakes
@@ -68,7 +68,7 @@ class Classification:
             mixers.append(v2.CutMix(alpha=augment.cutmix, num_classes=len(classes)))
         return v2.RandomChoice(mixers) if mixers else lambda images, targets: (images, targets)
 
-    def objective(self, config: TrainConfig) -> OutputLoss:
+    def objective(self, config: TrainConfig, targets: Targets) -> OutputLoss:
         """Cross-entropy with torch's label smoothing."""
         return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.label_smoothing))
 

@@ -23,7 +23,7 @@ from pipeline.boxes.repair import box_array
 from pipeline.boxes.targets import Boxes
 from pipeline.boxes.voc_score import precision_recall
 from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
-from pipeline.data.batches import Images
+from pipeline.data.batches import Images, Targets
 from pipeline.errors import UserError
 from pipeline.models.detector import build_detector
 from pipeline.predict import Request
@@ -96,7 +96,7 @@ class Detection:
             raise UserError("augment.mixup and augment.cutmix are for classification: set them to 0")
         return lambda images, targets: (images, targets)
 
-    def objective(self, config: TrainConfig) -> "SumOfLosses":
+    def objective(self, config: TrainConfig, targets: Targets) -> "SumOfLosses":
         """The detector's own losses."""
         return SumOfLosses()
 

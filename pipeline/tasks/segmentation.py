@@ -14,7 +14,7 @@ from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.data.batches import Images
 from pipeline.errors import UserError
 from pipeline.masks.confusion import Confusion
-from pipeline.masks.losses import build_loss
+from pipeline.masks.losses import LogitAdjusted, build_loss
 from pipeline.masks.palette import read_mask
 from pipeline.masks.pictures import overlay, plot_class_iou, plot_panels
 from pipeline.masks.predict import map_path, predict_maps
@@ -29,6 +29,8 @@ IGNORE = 255
 """Mask value of pixels that count neither in the loss nor in the score."""
 PANELS = 8
 """Images shown in the report."""
+COUNTED = 1000
+"""Most masks whose pixels are counted for the classes' shares."""
 
 
 class Segmentation:
@@ -87,9 +89,12 @@ class Segmentation:
             raise UserError("augment.mixup and augment.cutmix are for classification: set them to 0")
         return lambda images, targets: (images, targets)
 
-    def objective(self, config: TrainConfig) -> OutputLoss:
-        """The sum of losses that ``train.loss`` names."""
-        return OutputLoss(build_loss(config.loss, config.label_smoothing))
+    def objective(self, config: TrainConfig, targets: "Masks") -> OutputLoss:
+        """The sum of losses that ``train.loss`` names, of adjusted logits where that is asked for."""
+        loss: nn.Module = build_loss(config.loss, config.label_smoothing)
+        if config.logit_adjustment:
+            loss = LogitAdjusted(loss, targets.pixels(len(self.names)), config.logit_adjustment)
+        return OutputLoss(loss)
 
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """image_id, map_file, height and width, an image at a time."""
@@ -149,6 +154,15 @@ class Masks:
 
     def __init__(self, paths: list[str], ids: list[str], read: Callable[[str, str], np.ndarray]) -> None:
         self.paths, self.ids, self.read = paths, ids, read
+
+    def pixels(self, classes: int) -> np.ndarray:
+        """int64 (classes,): pixels of each class in at most `COUNTED` of the masks, evenly chosen."""
+        step, total = -(-len(self.paths) // COUNTED), np.zeros(IGNORE + 1, dtype=np.int64)
+        with progress("count pixels", len(self.paths[::step]), "masks") as advance:
+            for path, image_id in zip(self.paths[::step], self.ids[::step], strict=True):
+                total += np.bincount(self.read(path, image_id).ravel(), minlength=IGNORE + 1)
+                advance(1)
+        return total[:classes]
 
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
         """See `pipeline.data.batches.Targets`."""

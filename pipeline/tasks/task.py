@@ -44,8 +44,8 @@ class Task(Protocol):
     def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> "Mixer":
         """The transform of a whole training batch, images and targets together."""
 
-    def objective(self, config: TrainConfig) -> "Objective":
-        """What training minimises."""
+    def objective(self, config: TrainConfig, targets: Targets) -> "Objective":
+        """What training minimises; `targets` are the truth of all that is learned from."""
 
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """Predictions of the rows asked for, in order, a part at a time; `pipeline.predict` joins them."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.errors import UserError
-from pipeline.masks.losses import CrossEntropy, Focal, LovaszSoftmax, SoftDice, build_loss
+from pipeline.masks.losses import CrossEntropy, Focal, LogitAdjusted, LovaszSoftmax, SoftDice, build_loss
 
 ALL = [CrossEntropy(), CrossEntropy(0.1), SoftDice(), Focal(), LovaszSoftmax()]
 IDS = ["ce", "smoothed", "dice", "focal", "lovasz"]
@@ -125,3 +125,31 @@ def test_the_closest_name_is_suggested():
     with pytest.raises(UserError, match="did you mean dice"):
         build_loss("dise")
     assert math.isclose(build_loss("0.25*dice").weights[0], 0.25)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.35, 1.0])
+def test_logit_adjustment_leaves_that_much_less_of_the_frequencies(tau):
+    """Of a network that sees nothing the best logits are log(share); adjusted, (1 - tau) of that."""
+    counts = [900, 90, 10]
+    targets = torch.arange(3).repeat_interleave(torch.tensor(counts)).view(1, 1, -1)
+    logits = torch.zeros(1, 3, 1, 1, requires_grad=True)
+    loss = LogitAdjusted(CrossEntropy(), counts, tau)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+    def step():
+        optimizer.zero_grad()
+        value = loss(logits.expand(1, 3, 1, 1000), targets)
+        value.backward()
+        return value
+
+    optimizer.step(step)
+    expected = (1 - tau) * torch.tensor(counts).log()
+    torch.testing.assert_close(
+        (logits - logits[:, :1]).flatten().detach(), expected - expected[0], atol=0.01, rtol=0
+    )
+
+
+def test_a_class_without_pixels_is_not_made_likely():
+    """Its share is 0 and the logarithm of that would let the network predict it at no cost."""
+    offsets = LogitAdjusted(CrossEntropy(), [80, 0, 20], 0.5).offsets.flatten()
+    torch.testing.assert_close(offsets, torch.tensor([0.0, 0.0, 0.5 * math.log(0.25)]))

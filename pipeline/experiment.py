@@ -2,6 +2,7 @@
 is done."""
 
 import datetime
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,13 +16,21 @@ from pipeline.contract import Competition
 from pipeline.data.batches import Images
 from pipeline.data.prepare import Prepared
 from pipeline.data.sources import Source
-from pipeline.files import digest, write_json
+from pipeline.files import atomic_path, digest, write_json
 from pipeline.folds import assign_folds, audit_folds
 from pipeline.models.checkpoint import Checkpoint
 from pipeline.paths import Paths
 from pipeline.predict import Request, predict
-from pipeline.progress import progress
-from pipeline.runs import Run, describe, open_run, read_frame, save_frame
+from pipeline.progress import progress, say
+from pipeline.runs import (
+    TRAINED,
+    Run,
+    describe,
+    open_run,
+    read_frame,
+    save_frame,
+    trained_elsewhere,
+)
 from pipeline.track.wandb_log import TrackConfig, Tracker
 from pipeline.train import FoldJob, train_fold
 
@@ -111,11 +120,19 @@ class Experiment:
 
     def _trained(self, fold: int) -> Checkpoint:
         folder = self.run.fold(fold)
-        done = folder / "trained.json"
+        done, last = folder / TRAINED, folder / "last.pt"
         if done.exists():
             return Checkpoint.load(folder / f"{self.config.train.keep}.pt")
-        with self.tracker.fold(fold, self.config.to_json()) as on_epoch:
-            checkpoint = train_fold(self.job(fold), on_epoch)
+        other = None if last.exists() else trained_elsewhere(self.run, fold)
+        if other:
+            say(f"fold {fold}: {other.parent.name} differs only in how it predicts, so its weights are taken")
+            with atomic_path(folder / "history.csv") as temporary:
+                shutil.copyfile(other / "history.csv", temporary)
+            checkpoint = replace(Checkpoint.load(other / "last.pt"), config=self.config)
+            checkpoint.save(last)
+        else:
+            with self.tracker.fold(fold, self.config.to_json()) as on_epoch:
+                checkpoint = train_fold(self.job(fold), on_epoch)
         write_json(done, {"keep": self.config.train.keep})
         return checkpoint
 

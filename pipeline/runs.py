@@ -75,6 +75,29 @@ def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
     return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
 
 
+def trained_elsewhere(run: Run, fold: int) -> Path | None:
+    """The same fold, trained, of a run beside this one that differs only in how it predicts.
+
+    None too where the config keeps the best epoch: validation, which chooses it, predicts.
+    """
+    own = json.loads((run.folder / "config.json").read_text())
+    if own["config"]["train"]["keep"] == "best":
+        return None
+    for done in sorted(run.folder.parent.glob(f"*/fold{fold}/{TRAINED}")):
+        other = json.loads((done.parents[1] / "config.json").read_text())
+        if "config" in other and _training(other) == _training(own):
+            return done.parent
+    return None
+
+
+def _training(description: dict[str, Any]) -> dict[str, Any]:
+    """What training depends on."""
+    config = {name: part for name, part in description["config"].items() if name != "predict"}
+    return {**description, "config": config}
+
+
+TRAINED = "trained.json"
+"""In a fold's folder: its training is done."""
 FILE_COLUMN = "map_file"
 """Column of a predictions frame that names a file; saved relative to the frame, so that runs can be moved."""
 

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from competitions.cifar10 import sample
@@ -20,6 +22,7 @@ from pipeline.config import (
     PredictConfig,
     TrainConfig,
 )
+from pipeline.models.checkpoint import Checkpoint
 from tests.helpers import TINY
 
 ONE = Config(
@@ -87,6 +90,32 @@ def test_folds_are_shared_by_runs_and_saved_with_each(folder, capfd):
     assert len(saved) == 2
     pd.testing.assert_frame_equal(*saved)
     assert len(list((folder / "data" / "cifar10" / "folds").iterdir())) == 1
+
+
+def test_a_run_that_only_predicts_otherwise_is_not_trained_again(folder, capfd):
+    first = _stage(capfd, "submit", "--config", "one").removeprefix("submission: ")
+    main(Competition(), CONFIGS, ["submit", "--raw", "raw", "--config", "one", "--predict.shift", "2"])
+    told, said = capfd.readouterr()
+    assert said.count("differs only in how it predicts") == 1 and "epoch 1/1" not in said
+    second = told.splitlines()[-1].removeprefix("submission: ")
+    weights, tables = [], []
+    for submission in (first, second):
+        run = folder / "runs" / "cifar10" / Path(submission).stem
+        weights.append(Checkpoint.load(run / "fold0" / "last.pt"))
+        tables.append(pd.read_parquet(run / "oof.parquet"))
+    assert all(torch.equal(value, weights[1].state[name]) for name, value in weights[0].state.items())
+    assert [one.config.predict.shift for one in weights] == [0, 2]
+    assert not tables[0].equals(tables[1])
+
+
+def test_the_best_epoch_is_chosen_by_predicting_so_that_is_trained_again(folder, capfd):
+    _stage(capfd, "train", "--config", "one", "--train.keep", "best")
+    main(
+        Competition(),
+        CONFIGS,
+        ["train", "--raw", "raw", "--config", "one", "--train.keep", "best", "--predict.shift", "2"],
+    )
+    assert "epoch 1/1" in capfd.readouterr().err
 
 
 def test_out_that_cannot_be_written_names_the_submission(folder, capfd):

@@ -5,12 +5,13 @@ Needs torch alone. ``python -m ops.build`` compiles, ``python -m ops.doctor`` sa
 
 from ops.anchors import multibox_detection, multibox_prior, multibox_target
 from ops.boxes import box_area, box_ciou, box_convert, box_diou, box_giou, box_iou, clip_boxes
-from ops.nms import batched_nms, matrix_nms, nms, nms_padded, soft_nms
+from ops.nms import batched_nms, nms, nms_padded
 from ops.ps_roi import ps_roi_align, ps_roi_pool
 from ops.roi import multiscale_roi_align, pyramid_levels, roi_align
 from ops.roi_modules import MultiScaleRoIAlign, RoIAlign, RoIPool
 from ops.roi_pool import roi_pool
 from ops.rotated import box_iou_rotated, nms_rotated
+from ops.soft_nms import matrix_nms, soft_nms
 from ops.wbf import weighted_boxes_fusion
 
 __all__ = [

@@ -10,7 +10,7 @@ import torch
 
 from ops import reference_boxes
 from ops._library import define
-from ops.checks import FLOATS, check_finite, check_float, check_ordered, check_together
+from ops.checks import FLOATS, check_choice, check_finite, check_float, check_ordered, check_together
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 FORMATS = ("xyxy", "xywh", "cxcywh")
@@ -134,8 +134,7 @@ def box_convert(
         On a wrong shape or type, an unknown format, or negative sizes.
     """
     for name, form in (("in_format", in_format), ("out_format", out_format)):
-        if form not in FORMATS:
-            raise ValueError(f"{name} must be one of {', '.join(FORMATS)}, not {form!r}")
+        check_choice(name, form, FORMATS)
     if validate:
         _check_rows(boxes)
     first, second = boxes[..., :2], boxes[..., 2:]

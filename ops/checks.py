@@ -1,6 +1,6 @@
 """Argument checks, in one place. Every public operator calls these unless it is told ``validate=False``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 
@@ -87,3 +87,9 @@ def can_look(tensor: torch.Tensor) -> bool:
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return False
     return not isinstance(tensor, torch._subclasses.fake_tensor.FakeTensor)
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Check that `value` is one of `choices`. Raises ValueError."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")

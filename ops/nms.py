@@ -1,8 +1,8 @@
-"""Non-maximum suppression: hard, per class, over a batch of images, soft, and matrix NMS.
+"""Non-maximum suppression: plain, per class, and over a batch of images.
 
 Boxes are ``xyxy`` rows with x1 <= x2 and y1 <= y2, without any "+1 pixel". Everything is computed in float32
 (float64 where boxes or scores are), whatever the type of the inputs. Equal scores go by index, lowest first.
-The IoU of two boxes without area is 0. Results are indices or decayed scores; no gradient flows through them.
+The IoU of two boxes without area is 0. Results are indices; no gradient flows through them.
 """
 
 from typing import Literal
@@ -12,6 +12,7 @@ import torch
 from ops import checks, reference_nms
 from ops._library import LOADED, define
 from ops.checks import (
+    check_choice,
     check_finite,
     check_float,
     check_integers,
@@ -23,7 +24,6 @@ from ops.checks import (
 
 SuppressionKind = Literal["iou", "giou", "diou"]
 KINDS = {"iou": 0, "giou": 1, "diou": 2}
-METHODS = {"linear": 0, "gaussian": 1}
 
 _nms = define(
     "nms(Tensor boxes, Tensor scores, float iou_threshold, int kind, int max_out) -> Tensor",
@@ -38,15 +38,6 @@ _nms_padded = define(
     "nms_padded(Tensor boxes, Tensor scores, Tensor labels, float iou_threshold, float min_score, int kind, "
     "int max_out) -> (Tensor, Tensor)",
     reference_nms.nms_padded,
-)
-_soft_nms = define(
-    "soft_nms(Tensor boxes, Tensor scores, int method, float iou_threshold, float sigma, float min_score) -> "
-    "(Tensor, Tensor)",
-    reference_nms.soft_nms,
-)
-_matrix_nms = define(
-    "matrix_nms(Tensor boxes, Tensor scores, Tensor labels, int kernel, float sigma) -> Tensor",
-    reference_nms.matrix_nms,
 )
 _nms_valid = define("nms_valid(Tensor boxes, Tensor scores) -> bool", reference_nms.nms_valid)
 
@@ -83,7 +74,7 @@ def nms(
         Where an argument is wrong and `validate` is set.
     """
     if validate:
-        _check(boxes, scores)
+        check_scored(boxes, scores)
         _check_options(iou_threshold, kind, max_out)
     return _nms(boxes, scores, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
 
@@ -110,7 +101,7 @@ def batched_nms(
     """
     if validate:
         check_integers("idxs", idxs, (None,))
-        _check(boxes, scores, idxs=idxs)
+        check_scored(boxes, scores, idxs=idxs)
         _check_options(iou_threshold, kind, max_out)
     return _batched_nms(boxes, scores, idxs, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
 
@@ -164,90 +155,9 @@ def nms_padded(
     return _nms_padded(boxes, scores, labels, iou_threshold, min_score, KINDS[kind], max_out)
 
 
-def soft_nms(
-    boxes: torch.Tensor,
-    scores: torch.Tensor,
-    *,
-    method: Literal["linear", "gaussian"] = "gaussian",
-    iou_threshold: float = 0.3,
-    sigma: float = 0.5,
-    min_score: float = 0.001,
-    validate: bool = True,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Soft-NMS (arXiv 1704.04503): lower the scores of boxes that overlap better ones, and drop none for it.
-
-    Parameters
-    ----------
-    boxes : (N, 4), float, xyxy.
-    scores : (N,), float.
-    method : "linear" multiplies by 1 - IoU where IoU > iou_threshold, "gaussian" by exp(-IoU^2 / sigma).
-    min_score : a box takes part only while its score is greater than this.
-    validate : see `nms`.
-
-    Returns
-    -------
-    indices : (K,) int64, rows in the order of selection, which is that of the lowered scores.
-    scores : (K,) float32 (float64 where an input is), the lowered scores.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is wrong and `validate` is set.
-    """
-    if validate:
-        _check(boxes, scores)
-        _check_choice("method", method, METHODS)
-        check_number("iou_threshold", iou_threshold, 0, 1)
-        _check_sigma(sigma)
-    return _soft_nms(boxes, scores, METHODS[method], iou_threshold, sigma, min_score)
-
-
-def matrix_nms(
-    boxes: torch.Tensor,
-    scores: torch.Tensor,
-    labels: torch.Tensor | None = None,
-    *,
-    kernel: Literal["linear", "gaussian"] = "gaussian",
-    sigma: float = 0.5,
-    validate: bool = True,
-) -> torch.Tensor:
-    """Matrix NMS (arXiv 2003.10152): lower every score at once, by the better boxes of its label.
-
-    A box j is lowered by the least f(IoU_ij) / f(max_k IoU_ki) over better boxes i and, for each, boxes k
-    better still: a box that is suppressed itself suppresses less. f is 1 - IoU, or exp(-IoU^2 / sigma).
-
-    Parameters
-    ----------
-    boxes : (N, 4), float, xyxy.
-    scores : (N,), float.
-    labels : (N,), integers; None for one class.
-    kernel : f.
-    sigma : width of the gaussian; SOLOv2's code writes its inverse, 2.
-    validate : see `nms`.
-
-    Returns
-    -------
-    (N,) float32 (float64 where an input is): the lowered scores, in the order given.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is wrong and `validate` is set.
-    """
-    if validate:
-        if labels is None:
-            _check(boxes, scores)
-        else:
-            check_integers("labels", labels, (None,))
-            _check(boxes, scores, labels=labels)
-        _check_choice("kernel", kernel, METHODS)
-        _check_sigma(sigma)
-    if labels is None:
-        labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
-    return _matrix_nms(boxes, scores, labels, METHODS[kernel], sigma)
-
-
-def _check(boxes: torch.Tensor, scores: torch.Tensor, **others: torch.Tensor) -> None:
+def check_scored(boxes: torch.Tensor, scores: torch.Tensor, **others: torch.Tensor) -> None:
+    """Raise ValueError unless these are boxes (N, 4), scores (N,) and `others` of the same length and device,
+    without NaN, infinite or inverted ones."""
     check_float("boxes", boxes, (None, 4))
     check_float("scores", scores, (None,))
     check_same_length(boxes=boxes, scores=scores, **others)
@@ -265,21 +175,11 @@ def _check_values(boxes: torch.Tensor, scores: torch.Tensor) -> None:
     check_ordered("boxes", boxes)
 
 
-def _check_choice(name: str, value: str, choices: dict[str, int]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-
-
 def _check_options(iou_threshold: float, kind: str, max_out: int | None) -> None:
-    _check_choice("kind", kind, KINDS)
+    check_choice("kind", kind, KINDS)
     check_number("iou_threshold", iou_threshold, 0 if kind == "iou" else -1, 1)
     if max_out is not None and max_out < 0:
         raise ValueError(f"max_out must be None or not negative, not {max_out}")
-
-
-def _check_sigma(sigma: float) -> None:
-    if not 0 < sigma < float("inf"):
-        raise ValueError(f"sigma must be positive and finite, not {sigma}")
 
 
 @torch.library.register_fake("podium::nms")
@@ -300,21 +200,6 @@ def _(
 def _(boxes, scores, labels, iou_threshold, min_score, kind, max_out) -> tuple[torch.Tensor, torch.Tensor]:
     counts = boxes.new_empty(boxes.shape[0], dtype=torch.int64)
     return boxes.new_empty((boxes.shape[0], max_out), dtype=torch.int64), counts
-
-
-@torch.library.register_fake("podium::soft_nms")
-def _(boxes, scores, method, iou_threshold, sigma, min_score) -> tuple[torch.Tensor, torch.Tensor]:
-    size = torch.library.get_ctx().new_dynamic_size()
-    return boxes.new_empty(size, dtype=torch.int64), boxes.new_empty(size, dtype=_result_type(boxes, scores))
-
-
-@torch.library.register_fake("podium::matrix_nms")
-def _(boxes, scores, labels, kernel, sigma) -> torch.Tensor:
-    return torch.empty_like(scores, dtype=_result_type(boxes, scores), memory_format=torch.contiguous_format)
-
-
-def _result_type(boxes: torch.Tensor, scores: torch.Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in (boxes.dtype, scores.dtype) else torch.float32
 
 
 def _front(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
@@ -359,6 +244,6 @@ def _(info, dims, boxes, scores, labels, iou_threshold, min_score, kind, max_out
     return (indices.reshape(*shape, max_out), counts.reshape(shape)), (0, 0)
 
 
-for _name in ("nms", "batched_nms", "nms_padded", "soft_nms", "matrix_nms"):
+for _name in ("nms", "batched_nms", "nms_padded"):
     for _device in ("cpu", "cuda"):
         torch.library.register_autocast(f"podium::{_name}", _device, torch.float32)

@@ -8,6 +8,7 @@ import torch
 from ops import reference_wbf
 from ops._library import define
 from ops.checks import (
+    check_choice,
     check_finite,
     check_float,
     check_integers,
@@ -98,8 +99,7 @@ def weighted_boxes_fusion(
         On lists of unequal length, a wrong shape, type or device, NaN, infinity, inverted boxes, negative
         scores or weights, weights that are all 0, or an unknown score type.
     """
-    if score_type not in SCORE_TYPES:
-        raise ValueError(f"score_type must be one of {', '.join(SCORE_TYPES)}, not {score_type!r}")
+    check_choice("score_type", score_type, SCORE_TYPES)
     if validate:
         _check_lists(boxes_list, scores_list, labels_list, weights)
         check_number("iou_threshold", iou_threshold, 0, 1)

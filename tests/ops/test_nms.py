@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops import reference_nms as reference
-from ops.nms import KINDS, METHODS, batched_nms, matrix_nms, nms, nms_padded, soft_nms
+from ops.nms import KINDS, batched_nms, nms, nms_padded
+from ops.soft_nms import METHODS, matrix_nms, soft_nms
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -379,7 +380,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 LEVEL_CODE = """
 import sys, torch
-from ops.nms import matrix_nms, nms, soft_nms
+from ops import matrix_nms, nms, soft_nms
 for boxes, scores, kept, selected, decayed, matrix in torch.load(sys.argv[1]):
     assert torch.equal(nms(boxes, scores, 0.4), kept)
     found, values = soft_nms(boxes, scores)

@@ -99,6 +99,32 @@ class TestFolders:
         assert "warning: 1 images in" in (said := capsys.readouterr().err) and "left out: 7.jpg" in said
 
 
+class TestUnlabelled:
+    """Test images lie in a folder or in its folders; a folder without images is neither."""
+
+    def test_images_both_loose_and_in_a_folder_are_refused_by_name(self, kaggle_like):
+        picture(kaggle_like / "test" / "extra" / "77.png", 9)
+        with pytest.raises(
+            UserError, match=r"test has images in folders \(extra\) and 3 in none: 1\.jpg, 10\.jpg, 2\.jpg"
+        ):
+            HOTDOG.load_test(RawFiles((kaggle_like,)))
+
+    def test_folders_without_images_are_ignored(self, kaggle_like):
+        (kaggle_like / "test" / "extra").mkdir()
+        (kaggle_like / "test" / "notes").mkdir()
+        (kaggle_like / "test" / "notes" / "read me.txt").write_text("no image")
+        assert sorted(HOTDOG.load_test(RawFiles((kaggle_like,)))["image_id"]) == ["1", "10", "2"]
+
+    def test_images_further_down_are_not_lost_in_silence(self, kaggle_like):
+        picture(kaggle_like / "test" / "extra" / "more" / "77.png", 9)
+        with pytest.raises(UserError, match=r"images in folders \(extra\) and 3 in none"):
+            HOTDOG.load_test(RawFiles((kaggle_like,)))
+        for name in ("1.jpg", "2.jpg", "10.jpg"):
+            (kaggle_like / "test" / name).unlink()
+        with pytest.raises(UserError, match="test/extra has no images"):
+            HOTDOG.load_test(RawFiles((kaggle_like,)))
+
+
 class TestSampleFile:
     def test_the_organisers_is_read_as_it_is(self, kaggle_like):
         frame = HOTDOG.load_sample_submission(RawFiles((kaggle_like,)))

@@ -30,7 +30,7 @@ def labelled_by_folder(raw: RawFiles, folder_name: str, classes: Sequence[str]) 
             f"{folder} has the folder(s) {name_some(unknown)}, and the classes are "
             f"{name_some(classes, 12)}: rename or remove them"
         )
-    loose = [path.name for path in sorted(folder.iterdir()) if _is_image(path)]
+    loose = _loose(folder)
     if loose:
         say(
             f"warning: {len(loose):,} images in {folder} are in the folder of no class, left out: "
@@ -46,6 +46,8 @@ def labelled_by_folder(raw: RawFiles, folder_name: str, classes: Sequence[str]) 
 def unlabelled(raw: RawFiles, folder_name: str) -> pd.DataFrame:
     """List test images: those in a folder, or those in its folders, whose names would give the label away.
 
+    Folders without an image, at any depth, are ignored.
+
     Returns
     -------
     DataFrame with image_id and path. The id is the file's name without its suffix; for images in folders it
@@ -54,20 +56,31 @@ def unlabelled(raw: RawFiles, folder_name: str) -> pd.DataFrame:
 
     Raises
     ------
-    UserError : no such folder, or no image in it.
+    UserError : no such folder, no image in it, or images both in it and in its folders.
     """
     folder = raw.find(folder_name)
-    inner = _folders(folder)
+    inner = [name for name in _folders(folder) if any(map(_is_image, (folder / name).rglob("*")))]
     if not inner:
         return raw.images(folder_name)
+    loose = _loose(folder)
+    if loose:
+        raise UserError(
+            f"{folder} has images in folders ({name_some(inner)}) and {len(loose):,} in none: "
+            f"{name_some(loose)}; move away those that are not to be predicted"
+        )
     paths = [path for name in inner for path in raw.images(f"{folder_name}/{name}")["path"]]
     paths.sort(key=lambda path: (file_hash(Path(path)), path))
     return pd.DataFrame({"image_id": map(str, range(1, len(paths) + 1)), "path": paths}, dtype="str")
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder` that hold content."""
+    """Names of the folders in `folder` that are no clutter."""
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and is_visible(path.name))
+
+
+def _loose(folder: Path) -> list[str]:
+    """Names of the images directly in `folder`."""
+    return [path.name for path in sorted(folder.iterdir()) if _is_image(path)]
 
 
 def _is_image(path: Path) -> bool:

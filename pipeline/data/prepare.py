@@ -20,6 +20,7 @@ from pipeline.contract import Competition, check_image_frame
 from pipeline.data.images import Decoded, decode_many
 from pipeline.data.raw import RawFiles, open_raw
 from pipeline.data.sources import Source
+from pipeline.errors import UserError, name_some
 from pipeline.files import atomic_folder, digest, file_hash, locked, remove_leftovers, write_json
 from pipeline.progress import progress, say
 
@@ -119,8 +120,12 @@ def _build(competition: Competition, raw: RawFiles, folder: Path, fingerprint: s
 
 
 def _scan(frame: pd.DataFrame, packed: Path, advance) -> pd.DataFrame:
-    """Decode every image once: width, height and content hash for the manifest, pixels appended to
-    `packed`."""
+    """Decode every image once: width, height and content hash for the manifest, pixels appended to `packed`.
+
+    Raises
+    ------
+    UserError : an image that cannot be read, or whose size is not the one that `frame` gives it.
+    """
     records: list[tuple[int, int, str]] = []
     with packed.open("wb") as file:
         shape = None
@@ -141,7 +146,29 @@ def _scan(frame: pd.DataFrame, packed: Path, advance) -> pd.DataFrame:
     if not shape:
         packed.unlink()
     columns = dict(zip(("width", "height", "content_hash"), zip(*records, strict=True), strict=True))
-    return frame.assign(**columns)
+    scanned = frame.assign(**columns)
+    _check_sizes(frame, scanned)
+    return scanned
+
+
+def _check_sizes(given: pd.DataFrame, decoded: pd.DataFrame) -> None:
+    """Refuse given sizes that are not the decoded ones: boxes drawn at another size would not fit, and nobody
+    would know. Frames without sizes pass, and so do rows with none or 0."""
+    sides = ["width", "height"]
+    if not set(sides) <= set(given.columns):
+        return
+    sizes = given[sides].apply(pd.to_numeric, errors="coerce")
+    wrong = ((sizes > 0) & (sizes != decoded[sides])).any(axis=1)
+    rows = zip(
+        given["image_id"][wrong], sizes[wrong].to_numpy(), decoded[sides][wrong].to_numpy(), strict=True
+    )
+    named = [f"{name} ({w:g} x {h:g}, decoded {real[0]} x {real[1]})" for name, (w, h), real in rows]
+    if named:
+        raise UserError(
+            f"{len(named):,} image(s) have another size than their annotations say: {name_some(named)}; "
+            "use the images that were annotated (for photos that EXIF turns, remove its orientation), or "
+            "where the boxes fit and only the size is wrong, drop the columns width and height in load_train"
+        )
 
 
 def _decode_chunks(items: list[tuple[str, str]]) -> Iterator[list[Decoded]]:

@@ -53,6 +53,11 @@ VOC_COLORS = _voc_colors()
 """uint8 (256, 3): the RGB colour of each index."""
 
 
+def drawing_colors(colors: np.ndarray) -> np.ndarray:
+    """uint8 (256, 3): `colors` (K, 3) of the first K indices, VOC's of the others, such as the ignored."""
+    return np.concatenate([colors, VOC_COLORS[len(colors) :]])
+
+
 def read_mask(path: str | Path, image_id: str, classes_count: int, colors: np.ndarray) -> np.ndarray:
     """Read a mask file as uint8 indices of shape (H, W).
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.masks.palette import IGNORE
+from pipeline.masks.palette import IGNORE, drawing_colors
 from pipeline.plots import save_figure
 
 WRONG, RIGHT, IGNORED = (214, 39, 40), (244, 244, 244), (150, 150, 150)
@@ -23,12 +23,13 @@ def panel(
     ----------
     image : uint8 (H, W, 3).
     truth, predicted : class indices (H, W); 255 in the truth is ignored.
-    colors : uint8 (256, 3), the colour of each index.
+    colors : uint8 (K, 3), the colour of each index; indices from K on are drawn in VOC's.
 
     Returns
     -------
     uint8 (H, 4 W + 12, 3), or (H, 2 W + 4, 3). Errors are red, right pixels white, ignored ones grey.
     """
+    colors = drawing_colors(colors)
     parts = [image, colors[predicted]]
     if truth is not None:
         errors = np.where((truth == predicted)[..., None], RIGHT, WRONG)
@@ -45,13 +46,14 @@ def overlay(image: np.ndarray, mask: np.ndarray, colors: np.ndarray, alpha: floa
     ----------
     image : uint8 (H, W, 3).
     mask : class indices (H, W).
+    colors : as for `panel`.
     alpha : share of the mask's colour, 0 to 1.
 
     Returns
     -------
     uint8 (H, W, 3).
     """
-    mixed = (1 - alpha) * image + alpha * colors[mask]
+    mixed = (1 - alpha) * image + alpha * drawing_colors(colors)[mask]
     return np.where((mask > 0)[..., None], mixed.round(), image).astype(np.uint8)
 
 
@@ -66,6 +68,7 @@ def plot_panels(
     Parameters
     ----------
     panels : (image, truth, predicted, caption); the first three as for `panel`.
+    colors : as for `panel`, one for each class at least.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch

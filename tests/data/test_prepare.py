@@ -65,6 +65,40 @@ def test_images_of_two_sizes_are_not_packed(raw, tmp_path):
     assert data.test.set_index("image_id").loc["4", "width"] == 40
 
 
+class Annotated(Competition):
+    """As if annotations named the size of each training image: 32 x 32, but for those given here."""
+
+    def __init__(self, others: dict[str, tuple]) -> None:
+        self.others = others
+
+    def load_train(self, raw):
+        frame = super().load_train(raw)
+        sizes = [self.others.get(image_id, (32, 32)) for image_id in frame["image_id"]]
+        return frame.assign(width=[size[0] for size in sizes], height=[size[1] for size in sizes])
+
+
+@pytest.mark.parametrize("unknown", [None, 0])
+def test_annotated_sizes_may_be_missing_and_are_then_the_decoded_ones(raw, tmp_path, unknown):
+    competition = Annotated({"2": (unknown, unknown)})
+    data = prepare(competition, Source("folder", raw, None), tmp_path / "data")
+    assert set(data.train["width"]) == set(data.train["height"]) == {32}
+
+
+def test_annotated_sizes_that_are_not_the_decoded_ones_are_refused_by_id(raw, tmp_path):
+    """EXIF turns an annotated photo, or it is a resized copy: its boxes are somewhere else in it."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(raw / "train" / "4.jpg", exif=turned)
+    Image.new("RGB", (80, 60)).save(raw / "train" / "5.png")
+    competition = Annotated({"2": (None, None), "4": (40, 30), "5": (40, 30)})
+    with pytest.raises(
+        UserError,
+        match=r"^2 image\(s\) have another size than their annotations say: "
+        r"4 \(40 x 30, decoded 30 x 40\), 5 \(40 x 30, decoded 80 x 60\); use the images that",
+    ):
+        prepare(competition, Source("folder", raw, None), tmp_path / "data")
+
+
 def test_raw_is_left_as_it_was(raw, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in raw.rglob("*")}
     _prepare(raw, tmp_path)

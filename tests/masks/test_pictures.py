@@ -38,6 +38,13 @@ def test_an_overlay_mixes_the_classes_colours_and_leaves_the_background():
     assert np.array_equal(made, expected)
 
 
+def test_ignored_pixels_are_drawn_in_vocs_colour_where_only_the_classes_have_one():
+    colors = np.arange(24, dtype=np.uint8).reshape(8, 3)
+    made = panel(IMAGE, TRUTH, PREDICTED, colors)[:, 6 + GAP : 12 + GAP]
+    assert np.array_equal(made[0, :3], [colors[3], VOC_COLORS[255], colors[0]])
+    assert np.array_equal(overlay(IMAGE, TRUTH, colors, 1.0)[0, :2], [colors[3], VOC_COLORS[255]])
+
+
 def test_panels_are_drawn_with_captions_and_the_classes_in_them(tmp_path):
     panels = [
         (IMAGE, TRUTH, PREDICTED, "one"),

@@ -1,6 +1,7 @@
 """The VOC competition: which lists it reads, what it leaves out, and what it hands in."""
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from competitions.voc.competition import Competition
+from competitions.voc.official import write_tar
+from pipeline.data.prepare import Prepared
 from pipeline.data.raw import RawFiles
 from pipeline.errors import UserError
 from pipeline.masks.palette import VOC_CLASSES, VOC_COLORS, read_mask
@@ -113,6 +116,24 @@ def test_a_submission_has_a_row_for_each_class_found(tmp_path):
         assert np.array_equal(decode(row.rle, 2, 3), masks["a"] == value)
     nothing = Competition().to_submission(predictions.iloc[1:], VOC_CLASSES)
     assert list(nothing.columns) == ["id", "rle"] and nothing.empty
+
+
+@pytest.mark.parametrize(
+    "folder, expected", [("VOCdevkit/VOC2012", "VOC2012"), ("VOC2007-1f3a", "VOC2007"), ("photos", "VOC2012")]
+)
+def test_the_servers_archive_is_of_the_images_year(tmp_path, folder, expected):
+    """Where the folder of the year names none, it is the last one."""
+    mask = np.array([[0, 3, 3], [20, 3, 0]])
+    save_map(tmp_path / "a.npz", np.eye(len(VOC_CLASSES), dtype=np.float32)[mask].transpose(2, 0, 1))
+    predictions = pd.DataFrame({"image_id": ["a"], "map_file": [str(tmp_path / "a.npz")]})
+    test = pd.DataFrame({"image_id": ["a"], "path": [f"/raw/{folder}/JPEGImages/a.jpg"]})
+    data = Prepared(tmp_path, test, test, test, list(VOC_CLASSES), "")
+    write_tar(predictions, data, tmp_path / "a.tar")
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        assert archive.getnames() == [f"results/{expected}/Segmentation/comp6_test_cls/a.png"]
+        archive.extractall(tmp_path / "out", filter="data")
+    (png,) = (tmp_path / "out").rglob("*.png")
+    assert np.array_equal(read_mask(png, "a", len(VOC_CLASSES), VOC_COLORS), mask)
 
 
 def test_the_score_is_over_all_pixels_and_ignores_borders(generated, tmp_path):

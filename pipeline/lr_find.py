@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.errors import UserError
 from pipeline.plots import save_figure
@@ -20,6 +21,10 @@ BLOWN_UP = 4.0
 """Multiple of the lowest averaged loss at which there is nothing more to learn from higher rates."""
 FEWEST = 8
 """Points below which a slope says nothing."""
+SETTLING = 20
+"""First points that are left out: the average of so few losses moves with the noise of each batch."""
+WINDOW = 12
+"""Points through which one slope is fitted; of two neighbours, the noise would be all there is to see."""
 
 
 def range_test(
@@ -64,6 +69,8 @@ def range_test(
 def suggest(frame: pd.DataFrame) -> float:
     """The learning rate at which the smoothed loss falls fastest per factor of the rate.
 
+    The slope is that of a least-squares line through twelve points, and the rate the one in their middle. The
+    first twenty points are left out, or a quarter of fewer than eighty; no line spans more than half of them.
     Only points up to the lowest smoothed loss count: what falls after it falls from a height that a rate too
     large has led to. The steepest point lies below the rates that diverge, so it is safe as a peak rate.
 
@@ -75,19 +82,30 @@ def suggest(frame: pd.DataFrame) -> float:
     ------
     UserError : the test ended too early, or the loss never fell.
     """
-    loss = frame["smoothed"].to_numpy()
+    loss, rate = frame["smoothed"].to_numpy(), np.log(frame["lr"].to_numpy())
     if len(loss) < FEWEST:
         raise UserError(
             f"the range test ended after {len(loss)} steps: start from a lower rate or take more steps"
         )
-    slope = np.gradient(loss, np.log(frame["lr"].to_numpy()))
-    falling = slope[: int(loss.argmin()) + 1]
-    steepest = int(falling.argmin())
-    if falling[steepest] >= 0:
+    first = min(SETTLING, len(loss) // 4)
+    last = first + int(loss[first:].argmin())
+    window = min(WINDOW, len(loss) // 2, last - first + 1)
+    slope, middle = _slopes(rate[first : last + 1], loss[first : last + 1], window)
+    steepest = int(slope.argmin())
+    if slope[steepest] >= 0:
         raise UserError(
             "the loss fell at no learning rate of the range test: raise its upper end, and check the labels"
         )
-    return float(frame["lr"].iat[steepest])
+    return math.exp(middle[steepest])
+
+
+def _slopes(rate: np.ndarray, loss: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and middle of the least-squares line through each `window` neighbours; one point is level."""
+    rates, losses = sliding_window_view(rate, window), sliding_window_view(loss, window)
+    middle = rates.mean(axis=1)
+    offsets = rates - middle[:, None]
+    spread = (offsets**2).sum(axis=1)
+    return (offsets * losses).sum(axis=1) / np.where(spread > 0, spread, 1), middle
 
 
 def plot_range_test(frame: pd.DataFrame, suggestion: float | None, path: Path) -> Path:
@@ -109,7 +127,7 @@ def plot_range_test(frame: pd.DataFrame, suggestion: float | None, path: Path) -
     axis.set_xscale("log")
     # A last loss before the stop may be huge; the fall would be a flat line beside it.
     span = frame["smoothed"].max() - frame["smoothed"].min()
-    if span:
+    if span > 0:  # it is NaN where the first loss was not finite already
         axis.set_ylim(frame["smoothed"].min() - 0.1 * span, frame["smoothed"].max() + 0.1 * span)
     axis.set_xlabel("learning rate")
     axis.set_ylabel("training loss")

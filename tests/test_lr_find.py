@@ -1,6 +1,7 @@
 """The range test against losses whose best rate is known, and what it does when they explode."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -70,10 +71,35 @@ class TestSuggest:
 
     def test_a_steeper_fall_after_the_minimum_does_not_count(self):
         lr = np.geomspace(1e-6, 10, 60)
-        loss = np.array([sigmoid_fall(1e-4)(value) for value in lr])
+        loss = np.array([sigmoid_fall(1e-3)(value) for value in lr])
         loss[50:] = 3.0
         loss[55:] = 1.5
-        assert suggest(pd.DataFrame({"lr": lr, "smoothed": loss})) == pytest.approx(1e-4, rel=0.3)
+        assert suggest(pd.DataFrame({"lr": lr, "smoothed": loss})) == pytest.approx(1e-3, rel=0.3)
+
+    @pytest.mark.parametrize("steps", [100, 40])
+    @pytest.mark.parametrize("noise", [0.05, 0.2])
+    def test_the_noise_of_the_first_batches_is_no_fall(self, steps, noise):
+        """Losses fall around 2e-3 and blow up past 0.5, and those of single batches scatter around that."""
+        fall = sigmoid_fall(2e-3)
+
+        def step(random: np.random.Generator, lr: float) -> float:
+            return (fall(lr) + (lr / 0.5) ** 2) * random.normal(1, noise)
+
+        batches = [np.random.default_rng(seed) for seed in range(40)]
+        found = [suggest(range_test(partial(step, random), steps=steps)) for random in batches]
+        assert min(found) > 2e-4 and max(found) < 0.1
+
+    def test_a_test_that_soon_diverged_is_searched_to_its_end(self):
+        """Sixteen points, which fall to the eleventh."""
+        loss = [2.0] * 7 + [1.8, 1.2, 0.9, 0.8, 1.0, 2.0, 3.0, 4.0, 5.0]
+        frame = pd.DataFrame({"lr": np.geomspace(1e-4, 1e-1, 16), "smoothed": loss})
+        assert frame["lr"][6] < suggest(frame) < frame["lr"][10]
+
+    def test_where_the_first_point_that_counts_is_the_lowest_nothing_fell(self):
+        loss = [1.0, 1.2, 0.9, *np.linspace(1.0, 3.0, 9)]
+        frame = pd.DataFrame({"lr": np.geomspace(1e-4, 1e-1, 12), "smoothed": loss})
+        with pytest.raises(UserError, match="fell at no learning rate"):
+            suggest(frame)
 
     def test_a_loss_that_only_rises_is_one_sentence(self):
         frame = range_test(lambda lr: 1 + lr, 1e-3, 1.0, 30)
@@ -120,3 +146,8 @@ def test_the_picture_is_a_png_of_some_size(tmp_path, suggestion, loss):
     with Image.open(path) as picture:
         assert picture.format == "PNG" and picture.width > 300
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 10, "something is drawn"
+
+
+def test_a_test_without_a_single_finite_loss_has_a_picture_too(tmp_path):
+    path = plot_range_test(range_test(lambda lr: math.nan), None, tmp_path / "lr.png")
+    assert path.stat().st_size > 0

@@ -1,5 +1,7 @@
 """Every choice of an experiment, in small frozen groups. A config is data: it prints, compares and digests.
 
+None can be made with a number out of its limits: that raises UserError.
+
 Field docstrings are the command line's help texts, so they say what a value means and in which unit.
 """
 
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.files import digest
+from pipeline.limits import check_limits
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class FoldConfig:
     """Seed of the split."""
     use: int | None = None
     """Train only the first `use` folds; None trains all."""
+
+    def __post_init__(self) -> None:
+        check_limits("folds", self)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class ModelConfig:
     """Start from this checkpoint instead: a file, or a folder that holds one, such as a mounted dataset."""
     drop_rate: float = 0.0
     """Dropout before the classifier."""
+
+    def __post_init__(self) -> None:
+        check_limits("model", self)
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,9 @@ class AugmentConfig:
     """Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of
     them."""
 
+    def __post_init__(self) -> None:
+        check_limits("augment", self)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -117,8 +129,9 @@ class TrainConfig:
     loss: str = "ce"
     """Segmentation: a sum of ce, dice, focal and lovasz, each with a factor or none, such as ce+0.5*dice."""
     logit_adjustment: float = 0.0
-    """Segmentation: tau of logit adjustment (arXiv 2007.07314) by the classes' shares of the training pixels;
-    0 is off. Above it rare classes are predicted more often; at 1, as if all were equally frequent."""
+    """Segmentation: tau of logit adjustment (arXiv 2007.07314) of ce and focal by the classes' shares of the
+    training pixels; 0 is off. Above it rare classes are predicted more often, at 1 as if all were as
+    frequent."""
     schedule: Literal["cosine", "step", "one_cycle", "constant"] = "cosine"
     """cosine: to zero; step: times 0.1 at 50 % and 75 %; one_cycle: linear up for `warmup`, linear down to
     zero."""
@@ -129,8 +142,8 @@ class TrainConfig:
     clip_norm: float | None = None
     """Largest gradient norm; None leaves gradients alone."""
     ema: float = 0.0
-    """Decay per step of the averaged weights used for prediction, such as 0.999; 0 predicts with the last
-    weights."""
+    """Decay per step, which it rises to from 0, of the averaged weights used for prediction, such as 0.999;
+    0 predicts with the last weights."""
     amp: bool = True
     """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in
     it."""
@@ -145,6 +158,9 @@ class TrainConfig:
     """Processes that load and augment images, where images are not packed."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
+
+    def __post_init__(self) -> None:
+        check_limits("train", self)
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,9 @@ class PredictConfig:
     batch_size: int = 500
     """Most images (tiles, where there are) per forward pass; large ones are fewer. Does not change the
     result."""
+
+    def __post_init__(self) -> None:
+        check_limits("predict", self)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Config
+from pipeline.config import AugmentConfig, Config, PredictConfig, TrainConfig
+from pipeline.errors import UserError
+from pipeline.limits import LIMITS
 
 OPTIONS = [
     (group.name, field)
@@ -28,8 +30,10 @@ def another(field: dataclasses.Field) -> Any:
         return next(value for value in get_args(field.type) if value != field.default)
     if isinstance(field.default, bool):
         return not field.default
-    if isinstance(field.default, int | float):
+    if isinstance(field.default, int):
         return field.default + 1
+    if isinstance(field.default, float):
+        return field.default / 2 or 0.5
     return {
         str: "something else",
         str | None: "file.pt",
@@ -97,3 +101,25 @@ def test_an_older_checkpoints_config_may_lack_fields_but_not_have_strange_ones()
 def test_a_config_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().train.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "message"),
+    [
+        (TrainConfig, {"epochs": 0}, "--train.epochs is 0, and must be at least 1"),
+        (TrainConfig, {"lr": float("nan")}, "--train.lr is nan, and must be at least 0"),
+        (PredictConfig, {"overlap": 1.0}, "--predict.overlap is 1.0, and must be from 0 to 0.9"),
+        (PredictConfig, {"tile": -1}, "--predict.tile is -1"),
+        (PredictConfig, {"scales": ()}, "--predict.scales are"),
+        (AugmentConfig, {"min_scale": 3.0}, "--augment.min-scale is 3.0, above"),
+    ],
+)
+def test_a_number_out_of_its_limits_makes_no_config(group, values, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        group(**values)
+
+
+def test_every_limit_is_of_a_field():
+    for group, limits in LIMITS.items():
+        names = {field.name for name, field in OPTIONS if name == group}
+        assert limits.keys() <= names

@@ -82,13 +82,13 @@ workspace: $(READY) ## save the wandb view of all runs, their scores and curves 
 leaderboard: $(READY) ## one self-contained HTML page of all ledgers
 	@$(BIN)/python -m pipeline.track.leaderboard
 
-serve: $(READY) ## show the leaderboard page on localhost
-	@$(BIN)/python -m pipeline.track.serve
+serve: $(READY) ## show the leaderboard page on localhost (ARGS="--port 8001")
+	@$(BIN)/python -m pipeline.track.serve $(ARGS)
 
-kernel: $(READY) ## build a Kaggle kernel folder (KIND=train|inference RUN= WEIGHTS= ARGS=)
+kernel: $(READY) ## build a Kaggle kernel folder (KIND=train|inference RUN= WEIGHTS= ARGS="--no-gpu")
 	@$(BIN)/python -m pipeline.kernel.bundle --comp $(COMP) $(if $(CONFIG),--config '$(CONFIG)') \
 		$(if $(KIND),--kind $(KIND)) $(if $(RUN),--run '$(RUN)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
-		$(if $(ARGS),--arguments='$(ARGS)')
+		$(ARGS)
 
 kernel-rehearse: $(READY) ## run the kernel here as Kaggle would: no network, the image's packages alone
 	@$(BIN)/python -m pipeline.kernel.rehearse --folder build/kernel/$(COMP) $(if $(RAW),--raw '$(RAW)') \

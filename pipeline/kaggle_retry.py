@@ -1,6 +1,7 @@
 """What a failed call to Kaggle means: whether and when to try again, and what to tell the user."""
 
 import email.utils
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import sleep
@@ -8,14 +9,15 @@ from typing import TypeVar
 
 import requests
 
-from pipeline.data.kaggle_source import REFUSED_LOGIN, refusal
+from pipeline.data.kaggle_source import REFUSED_LOGIN, SETTINGS_PAGE, refusal
 from pipeline.errors import UserError
 from pipeline.progress import say
 
 T = TypeVar("T")
 
 FAILURES = (requests.RequestException, ValueError, SystemExit)
-"""What Kaggle's client raises: ValueError for an answer that is no JSON, SystemExit for a refused log-in."""
+"""What Kaggle's client raises: ValueError for an answer that is no JSON and for what it refuses in its own
+words, SystemExit for a refused log-in."""
 
 DELAYS_S = (2, 4, 8, 16)
 """Pauses before a request is tried again."""
@@ -24,13 +26,13 @@ LONGEST_PAUSE_S = 120
 """A longer Retry-After is told to the user instead of waited for."""
 
 
-def patiently(call: Callable[[], T], slug: str, aim: str) -> T:
+def patiently(call: Callable[[], T], aim: str, explain: Callable[[BaseException], str]) -> T:
     """The result of `call`, which is repeated where that can help, so it must be harmless to repeat.
 
     Parameters
     ----------
-    slug : Kaggle's name of the competition.
     aim : what for, as in "to read the scores".
+    explain : what to tell the user about the failure: `sentence` or `kernel_sentence`.
 
     Raises
     ------
@@ -40,9 +42,9 @@ def patiently(call: Callable[[], T], slug: str, aim: str) -> T:
         try:
             return call()
         except FAILURES as error:
-            pause = pause_before_retry(error, usual)
+            pause = None if is_in_words(error) else pause_before_retry(error, usual)
             if pause is None:
-                raise UserError(sentence(error, slug, aim)) from error
+                raise UserError(explain(error)) from error
             say(f"Kaggle does not answer {aim}; asking again in {pause:,.0f} s")
             sleep(pause)
     raise AssertionError("the last pause is None")
@@ -64,10 +66,24 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, SystemExit) or (status is not None and status < 500)
 
 
+def is_in_words(error: BaseException) -> bool:
+    """Whether the client itself refuses, and says why: a ValueError that no nonsense in an answer made."""
+    nonsense = (requests.RequestException, json.JSONDecodeError)
+    return isinstance(error, ValueError) and not isinstance(error, nonsense)
+
+
 def sentence(error: BaseException, slug: str, aim: str) -> str:
-    """What went wrong and what to do, in one sentence; `slug` and `aim` as for `patiently`."""
+    """What went wrong and what to do, in one sentence.
+
+    Parameters
+    ----------
+    slug : Kaggle's name of the competition.
+    aim : as for `patiently`.
+    """
     if isinstance(error, SystemExit):
         return REFUSED_LOGIN
+    if is_in_words(error):
+        return f"Kaggle's client refuses {aim}: {_words(error)}"
     status = _status(error)
     if status is None:
         return (
@@ -78,8 +94,39 @@ def sentence(error: BaseException, slug: str, aim: str) -> str:
     if status == requests.codes.too_many_requests and seconds:
         return f"Kaggle takes no more requests for now (429): run again in {seconds:,.0f} s {aim}"
     if status in (400, 409, 422):  # with a reason that only Kaggle knows
-        return f"Kaggle refuses {aim} ({status}): {' '.join(str(error).split())}"
+        return f"Kaggle refuses {aim} ({status}): {_words(error)}"
     return refusal(status, slug, aim)
+
+
+def kernel_sentence(error: BaseException, aim: str, way_out: str) -> str:
+    """As `sentence`, for a kernel or a dataset: it has no competition's page, and nobody searches a list.
+
+    Parameters
+    ----------
+    way_out : what to do once the cause is mended, as in "run again".
+    """
+    status = _status(error)
+    if isinstance(error, SystemExit) or status == requests.codes.unauthorized:
+        return REFUSED_LOGIN
+    if is_in_words(error):
+        return f"Kaggle's client refuses {aim}: {_words(error)}; mend that, then {way_out}"
+    if status is None:
+        name = type(error).__name__
+        return f"the connection to Kaggle failed ({name}) when asked {aim}: check the network, then {way_out}"
+    seconds = _retry_after(error)
+    pause = f"wait {seconds:,.0f} s" if seconds else "wait some minutes"
+    if status == requests.codes.too_many_requests:
+        return f"Kaggle takes no more requests for now (429) {aim}: {pause}, then {way_out}"
+    if status >= 500:
+        return f"Kaggle is out of order ({status}) when asked {aim}: {pause}, then {way_out}"
+    mend = "mend that"
+    if status == requests.codes.forbidden:
+        mend = f"accept the competition's rules, verify your phone number at {SETTINGS_PAGE}"
+    return f"Kaggle refuses {aim} ({status}): {_words(error)}; {mend}, then {way_out}"
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _status(error: BaseException) -> int | None:

@@ -14,11 +14,9 @@ from sys import stderr
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import requests
-from requests.adapters import HTTPAdapter
-
-from pipeline.data.kaggle_source import kaggle_client, require_credentials
+from pipeline.data.kaggle_source import require_credentials
 from pipeline.errors import UserError
+from pipeline.kaggle_client import kaggle_client, send_file
 from pipeline.kaggle_retry import DELAYS_S, FAILURES, is_refusal, patiently, pause_before_retry, sentence
 from pipeline.progress import say
 
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from kagglesdk.competitions.types.competition_api_service import ApiSubmission
 
 T = TypeVar("T")
-
-TIMEOUT_S = 60
-"""Seconds of silence after which a connection counts as dropped; the client itself would wait for ever."""
 
 LOOKS_S = (0, 5, 10)
 """Pauses before each search for a submission that may have arrived: Kaggle's list may lag behind."""
@@ -162,33 +157,16 @@ class Submissions:
 
     @cached_property
     def _api(self) -> "KaggleApi":
-        """The client, logged in, with time-outs, and with an upload that raises what goes wrong."""
+        """The client, logged in, with an upload that remembers whether the file arrived."""
         require_credentials()
         api = kaggle_client()
-        build = api.build_kaggle_client
-
-        def build_with_timeout() -> Any:
-            client = build()
-            client.__enter__()
-            if session := getattr(client.http_client(), "_session", None):
-                session.mount("https://", _Timed())
-                session.mount("http://", _Timed())
-            return client
-
-        api.build_kaggle_client = build_with_timeout
         api.upload_complete = self._send_file
         return api
 
-    def _send_file(self, path: str, url: str, quiet: bool, resume: bool = False) -> Any:
-        """Stands in for the client's own, which prints errors, and stays with a dead network for minutes."""
-        from kaggle.api.kaggle_api_extended import ResumableUploadResult
-
-        with Path(path).open("rb") as file:
-            answer = requests.put(url, data=file, timeout=TIMEOUT_S)
-        if not answer.ok:  # the storage's status says nothing about the competition: get another place there
-            raise requests.ConnectionError(f"the storage answered {answer.status_code}")
+    def _send_file(self, *arguments: Any, **options: Any) -> Any:
+        result = send_file(*arguments, **options)
         self._sent = True
-        return ResumableUploadResult.COMPLETE
+        return result
 
     def _about(self) -> Any:
         from kagglesdk.competitions.types.competition_api_service import ApiGetCompetitionRequest
@@ -221,12 +199,7 @@ class Submissions:
         return Submission(str(reference), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", description, "pending")
 
     def _patiently(self, call: Callable[[], T], aim: str) -> T:
-        return patiently(call, self.slug, aim)
-
-
-class _Timed(HTTPAdapter):
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        return super().send(request, *args, **options | {"timeout": options.get("timeout") or TIMEOUT_S})
+        return patiently(call, aim, lambda error: sentence(error, self.slug, aim))
 
 
 def _submission(line: "ApiSubmission") -> Submission:

@@ -1,27 +1,20 @@
 """A competition's files from Kaggle, through Kaggle's own client."""
 
 import errno
-import io
 import json
 import os
 import sys
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 
 from pipeline.data.download import CHUNK
 from pipeline.errors import UserError
 from pipeline.files import require_space
+from pipeline.kaggle_client import TIMEOUT_S, kaggle_client
 from pipeline.progress import say
-
-if TYPE_CHECKING:
-    from kaggle.api.kaggle_api_extended import KaggleApi
-
-TIMEOUT_S = 60
-"""Seconds of silence after which a connection counts as dropped; the client itself would wait for ever."""
 
 RETRIES = 3
 """How often the client continues a download that broke off, after 2, 4 and 8 seconds."""
@@ -118,17 +111,6 @@ def _download(kaggle_slug: str, part: Path) -> None:
                 max_retries=RETRIES,
                 timeout=TIMEOUT_S,
             )
-
-
-def kaggle_client() -> "KaggleApi":
-    """Kaggle's client, logged in. Raises SystemExit or a RequestException where that fails."""
-    # Importing it logs in, which prints to stdout and may call exit.
-    with redirect_stdout(io.StringIO()):
-        from kaggle.api.kaggle_api_extended import KaggleApi
-
-        api = KaggleApi()
-        api.authenticate()
-    return api
 
 
 def _send(request: requests.PreparedRequest) -> requests.Response:

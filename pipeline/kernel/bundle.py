@@ -7,14 +7,16 @@ wheels, compiled operators, weights or checkpoints) and ``bundle.json``, which s
 import importlib
 import shlex
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nbformat
 import tyro
 
 from ops import _library
+from pipeline.cli import Options
 from pipeline.config import Config, Ensemble
 from pipeline.contract import Competition
 from pipeline.errors import UserError, told_to_the_user
@@ -40,7 +42,7 @@ PARAMETERS = "parameters"
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """Options of the bundle."""
+    """Options of the bundle; all others, such as --train.epochs 3, are for the stage that the kernel runs."""
 
     comp: str
     """Which folder of competitions/."""
@@ -62,8 +64,8 @@ class BundleOptions:
     """Ask Kaggle for two T4; --no-gpu for the CPU."""
     hours: float = 9.0
     """The session's time limit, for the pre-flight's report: 9 in most code competitions, 2 in some."""
-    arguments: str = ""
-    """Further options of the stage, in one string: --arguments="--train.epochs 3"."""
+    arguments: Annotated[str, tyro.conf.Suppress] = ""
+    """Options of the stage, as one would type them."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,11 @@ def check_options(options: BundleOptions) -> None:
     if options.kind == "train" and options.run is not None:
         raise UserError("--run is for inference: add --kind inference, or leave it out")
     if options.kind == "inference":
+        if options.arguments:
+            raise UserError(
+                f"an inference kernel predicts as its run did, and {options.arguments} would do nothing: "
+                "leave it out"
+            )
         return
     configs = importlib.import_module(f"competitions.{options.comp}.configs").CONFIGS
     names = ["base", "fast"] if options.config == "auto" else [options.config]
@@ -171,7 +178,7 @@ def _describe(options: BundleOptions, competition: Competition) -> Bundle:
         source = f"{options.owner}/{options.comp.replace('_', '-')}-raw-files"
         say(
             f"{options.comp} is not on Kaggle: the kernel will read its raw files from your dataset "
-            f"{source}; name another with --data-source"
+            f'{source}; name another with ARGS="--data-source <owner>/<slug>"'
         )
     return Bundle(
         options.comp,
@@ -220,10 +227,21 @@ def fill_in(notebook: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat
     return notebook
 
 
+def read_options(arguments: Sequence[str] | None = None) -> BundleOptions:
+    """The options on the command line; those that the bundle does not have go to the kernel's stage.
+
+    Exits with status 2 where the stage has no such option either: the kernel would find out only on Kaggle.
+    """
+    program = "python -m pipeline.kernel.bundle"
+    options, others = tyro.cli(BundleOptions, args=arguments, prog=program, return_unknown_args=True)
+    tyro.cli(Options, args=others, prog=program)
+    return replace(options, arguments=shlex.join(others))
+
+
 def main() -> None:
     """Build a bundle from the command line."""
     with told_to_the_user():
-        folder = build_bundle(tyro.cli(BundleOptions, prog="python -m pipeline.kernel.bundle"))
+        folder = build_bundle(read_options())
     print(f"kernel: {folder}", flush=True)
 
 

@@ -1,4 +1,8 @@
-"""Push a bundle to Kaggle and fetch what it made: ``python -m pipeline.kernel.push --folder <bundle>``."""
+"""Push a bundle to Kaggle and fetch what it made: ``python -m pipeline.kernel.push --folder <bundle>``.
+
+Each push starts the kernel, which costs GPU quota, so no message may tell the user to push again while the
+kernel may be running.
+"""
 
 import json
 import shutil
@@ -9,20 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 import tyro
 
-from pipeline.data.kaggle_source import kaggle_client, require_credentials
+from pipeline.data.kaggle_source import require_credentials
 from pipeline.errors import UserError, name_some, told_to_the_user
 from pipeline.files import write_json
-from pipeline.kaggle_retry import FAILURES, patiently, sentence
+from pipeline.kaggle_client import kaggle_client
+from pipeline.kaggle_retry import FAILURES, is_in_words, is_refusal, kernel_sentence, patiently
 from pipeline.kernel.metadata import with_owner
+from pipeline.kernel.output import AIM, SUBMISSION, check_submission, fetch_output, new_folder
 from pipeline.progress import say
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
+
+T = TypeVar("T")
 
 DATASET_TIMEOUT_S = 1800
 """How long Kaggle may take to unpack an uploaded dataset."""
@@ -44,16 +52,18 @@ class PushOptions:
 def push(options: PushOptions) -> Path | None:
     """Upload the dataset, push the kernel, follow it, and return the folder of its output.
 
+    The output goes into a new folder beside the bundle, which the next ``make kernel`` replaces.
+
     Raises
     ------
     UserError : no credentials, Kaggle refuses something or does not answer, the kernel failed, or left no
-        submission.csv. Pushing again makes a new version of the dataset and of the kernel.
+        submission.csv that is one. Pushing again makes a new version of the dataset and of the kernel.
     """
     require_credentials()
     try:
         api = kaggle_client()
     except FAILURES as error:
-        raise UserError(sentence(error, options.folder.name, "to push the kernel")) from error
+        raise UserError(kernel_sentence(error, "to log in", "run again")) from error
     owner = api.config_values[api.CONFIG_NAME_USER]
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -62,11 +72,13 @@ def push(options: PushOptions) -> Path | None:
         kernel = json.loads((folder / "kernel" / "kernel-metadata.json").read_text())["id"]
         upload_dataset(api, folder / "dataset", dataset)
         wait_for_dataset(api, dataset, min(options.poll, 10))
-        push_kernel(api, folder / "kernel")
+        version = push_kernel(api, folder / "kernel", kernel)
     if not options.follow:
         return None
     follow(api, kernel, options.poll)
-    return fetch(api, kernel, options.folder / "output")
+    bundle = options.folder.resolve()
+    outputs = bundle.with_name(f"{bundle.name}-output")
+    return fetch(api, kernel, new_folder(outputs, f"{kernel.rpartition('/')[2]}-v{version}"))
 
 
 def copy_with_owner(folder: Path, target: Path, owner: str) -> None:
@@ -81,42 +93,41 @@ def copy_with_owner(folder: Path, target: Path, owner: str) -> None:
 
 
 def upload_dataset(api: "KaggleApi", folder: Path, dataset: str) -> None:
-    """Create the private dataset, or a new version of it where there is one."""
-    if _status_of(api, dataset) is None:
-        say(f"creating the dataset {dataset}")
-        answer = _asked(
-            lambda: api.dataset_create_new(str(folder), public=False, quiet=True, dir_mode="zip"),
-            f"to create {dataset}",
-        )
-    else:
-        say(f"uploading a new version of the dataset {dataset}")
-        answer = _asked(
-            lambda: api.dataset_create_version(str(folder), "podium", quiet=True, dir_mode="zip"),
-            f"to update {dataset}",
-        )
+    """Create the private dataset, or a new version of it where there is one.
+
+    Raises UserError where Kaggle refuses it or does not answer.
+    """
+    # Repeated from the start: a version too many does no harm.
+    answer = _patiently(lambda: _send_dataset(api, folder, dataset), f"to upload the dataset {dataset}")
     if answer.error:
         raise UserError(f"Kaggle refuses the dataset {dataset}: {answer.error}")
 
 
+def _send_dataset(api: "KaggleApi", folder: Path, dataset: str) -> Any:
+    is_new = _status_of(api, dataset) is None
+    say(f"creating the dataset {dataset}" if is_new else f"uploading a new version of the dataset {dataset}")
+    with redirect_stdout(sys.stderr):
+        if is_new:
+            return api.dataset_create_new(str(folder), public=False, quiet=True, dir_mode="zip")
+        return api.dataset_create_version(str(folder), "podium", quiet=True, dir_mode="zip")
+
+
 def _status_of(api: "KaggleApi", dataset: str) -> str | None:
     """Kaggle's word for the dataset's state, None where there is no such dataset."""
-
-    def ask() -> str | None:
-        try:
-            return api.dataset_status(dataset)
-        except requests.HTTPError as error:
-            # A private dataset that is not there is forbidden, as one of somebody else is.
-            if error.response is not None and error.response.status_code in (403, 404):
-                return None
-            raise
-
-    return patiently(ask, dataset, "to look at the dataset")
+    try:
+        return api.dataset_status(dataset)
+    except requests.HTTPError as error:
+        # A private dataset that is not there is forbidden, as one of somebody else is.
+        if error.response is not None and error.response.status_code in (403, 404):
+            return None
+        raise
 
 
 def wait_for_dataset(api: "KaggleApi", dataset: str, poll: float) -> None:
     """Wait until Kaggle has unpacked the dataset: a kernel pushed before would mount the version before."""
     deadline = monotonic() + DATASET_TIMEOUT_S
-    while (status := _status_of(api, dataset)) != "ready":
+    aim = f"to look at the dataset {dataset}"
+    while (status := _patiently(lambda: _status_of(api, dataset), aim)) != "ready":
         if status in ("failed", "deleted"):
             raise UserError(
                 f"Kaggle could not process the dataset {dataset}: look at its page for the reason"
@@ -128,9 +139,19 @@ def wait_for_dataset(api: "KaggleApi", dataset: str, poll: float) -> None:
         sleep(poll)
 
 
-def push_kernel(api: "KaggleApi", folder: Path) -> None:
-    """Push the kernel, which starts it. Raises UserError where Kaggle refuses it or one of its inputs."""
-    answer = _asked(lambda: api.kernels_push(str(folder)), "to push the kernel")
+def push_kernel(api: "KaggleApi", folder: Path, kernel: str) -> int:
+    """Push the kernel, which starts it, and return its version.
+
+    Raises UserError where Kaggle refuses it or one of its inputs, or where the answer was lost.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            answer = api.kernels_push(str(folder))
+    except FAILURES as error:
+        way_out = "run again"
+        if not is_refusal(error) and not is_in_words(error):
+            way_out = f"look at {page_of(kernel)} before you push again: Kaggle may have started the kernel"
+        raise UserError(kernel_sentence(error, "to push the kernel", way_out)) from error
     if answer.error:
         raise UserError(f"Kaggle refuses the kernel: {answer.error}")
     sources = (answer.invalid_dataset_sources, answer.invalid_competition_sources)
@@ -140,24 +161,27 @@ def push_kernel(api: "KaggleApi", folder: Path) -> None:
             "the dataset exists"
         )
     say(f"kernel version {answer.version_number}: {answer.url}")
+    return answer.version_number
 
 
-def _asked(call: Callable[[], Any], aim: str) -> Any:
-    """The answer of a call that must not be repeated blindly. What the client prints goes to stderr."""
-    try:
-        with redirect_stdout(sys.stderr):
-            return call()
-    except FAILURES as error:
-        if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
-            raise UserError(f"Kaggle's client refuses {aim}: {error}") from error
-        raise UserError(sentence(error, "the kernel", aim)) from error
+def page_of(kernel: str) -> str:
+    """Address of the kernel ``<owner>/<slug>``."""
+    return f"https://www.kaggle.com/code/{kernel}"
+
+
+def _patiently(call: Callable[[], T], aim: str, way_out: str = "run again") -> T:
+    return patiently(call, aim, lambda error: kernel_sentence(error, aim, way_out))
+
+
+def _stays(kernel: str) -> str:
+    return f"look at {page_of(kernel)}, where the kernel goes on: pushing again would start it once more"
 
 
 def follow(api: "KaggleApi", kernel: str, poll: float) -> None:
     """Wait for the kernel, saying each change of its status. Raises UserError where it fails."""
     said = ""
     while True:
-        answer = patiently(lambda: api.kernels_status(kernel), kernel, "to follow the kernel")
+        answer = _patiently(lambda: api.kernels_status(kernel), "to follow the kernel", _stays(kernel))
         status = answer.status.name
         if status != said:
             say(f"kernel {kernel}: {status.lower()}")
@@ -167,20 +191,18 @@ def follow(api: "KaggleApi", kernel: str, poll: float) -> None:
         if status in FAILED:
             raise UserError(
                 f"the kernel {kernel} ended with {status.lower()}: {answer.failure_message or 'no message'}; "
-                f"its log is at https://www.kaggle.com/code/{kernel}"
+                f"its log is at {page_of(kernel)}"
             )
         sleep(poll)
 
 
 def fetch(api: "KaggleApi", kernel: str, target: Path) -> Path:
-    """Fetch the kernel's output files and log into `target`, and return it.
+    """Fetch the kernel's output files and log into the empty folder `target`, and return it.
 
-    Raises UserError where submission.csv is not among them.
+    Raises UserError where submission.csv is not among them, or is no CSV with a header and rows.
     """
-    with redirect_stdout(sys.stderr):
-        patiently(lambda: api.kernels_output(kernel, str(target), force=True), kernel, "to fetch the output")
-    if not (target / "submission.csv").is_file():
-        raise UserError(f"the kernel {kernel} left no submission.csv: read its log in {target}")
+    fetch_output(api, kernel, target, lambda error: kernel_sentence(error, AIM, _stays(kernel)))
+    check_submission(target / SUBMISSION, page_of(kernel))
     return target
 
 
@@ -189,7 +211,7 @@ def main() -> None:
     with told_to_the_user():
         folder = push(tyro.cli(PushOptions, prog="python -m pipeline.kernel.push"))
     if folder:
-        print(f"submission: {folder / 'submission.csv'}", flush=True)
+        print(f"submission: {folder / SUBMISSION}", flush=True)
 
 
 if __name__ == "__main__":

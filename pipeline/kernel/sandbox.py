@@ -1,17 +1,14 @@
 """Run a notebook as a Kaggle kernel would: /kaggle folders, inputs read-only, no network.
 
 Linux namespaces make it: a mount namespace with a root of its own, so that /kaggle exists for the notebook
-alone, and a network namespace that has no interface but its own loopback. No privileges are needed where
-unprivileged user namespaces are allowed.
+alone, a network namespace that has no interface but its own loopback, and a process namespace, which ends
+every process that the notebook has started. No privileges are needed where unprivileged user namespaces are
+allowed.
 """
 
-import fcntl
-import json
 import os
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.kernel.environment import KERNEL
 
 WORKING_LIMIT = 19.5e9
 """Bytes that Kaggle keeps of the working folder."""
 POLL_S = 2.0
-UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--fork", "--kill-child")
-SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
-"""Of sys/ioctl.h and net/if.h."""
+END_S = 15.0
+"""How long a sandbox that is stopped may take to leave its log."""
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child")
 
 SETUP = """
 set -eu
@@ -39,6 +35,10 @@ for entry in /*; do
     name=${entry#/}
     if [ -L "$entry" ]; then
         cp -P "$entry" "$root/$name"
+    elif [ "$entry" = /proc ]; then
+        mkdir "$root/proc"
+        # Its own processes; in some containers the kernel allows only the outer ones to be seen.
+        mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
     elif [ -d "$entry" ] && [ "$name" != kaggle ]; then
         mkdir "$root/$name"
         mount --rbind "$entry" "$root/$name"
@@ -88,25 +88,28 @@ class Sandbox:
     def run(self, notebook: Path, log: Path) -> None:
         """Execute `notebook`, leave it with its outputs in `log`, and print its outputs as cells finish.
 
+        However this ends, `log` holds what there was, and no process of the notebook is left.
+
         Raises
         ------
         UserError : a cell failed, or the working folder grew over the limit.
         """
         arguments = [str(notebook.absolute()), str(log.absolute())]
-        command = [sys.executable, "-m", "pipeline.kernel.sandbox", *arguments]
+        command = [sys.executable, "-m", "pipeline.kernel.execute", *arguments]
         with tempfile.TemporaryDirectory() as root, tempfile.NamedTemporaryFile("w", suffix=".tsv") as table:
             for place, folder in self.inputs.items():
                 table.write(f"{folder.resolve()}\t{place}\n")
             table.flush()
             folders = [root, str(self.working.resolve()), str(self.temporary.resolve()), table.name]
             whole = [*UNSHARE, "sh", "-c", SETUP, "sandbox", *folders, *command]
-            process = subprocess.Popen(whole, env=self._variables(), start_new_session=True)
+            # The sandbox ends when its stdin is closed, which also happens where this process is killed.
+            process = subprocess.Popen(
+                whole, env=self._variables(), start_new_session=True, stdin=subprocess.PIPE
+            )
             try:
                 self._watch(process)
             finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                _end(process)
         if process.returncode:
             raise UserError(f"the kernel failed: {log} shows where, or the lines above")
 
@@ -136,6 +139,16 @@ class Sandbox:
             )
 
 
+def _end(process: subprocess.Popen) -> None:
+    """End the sandbox, which may leave its log first."""
+    process.stdin.close()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def folder_size(folder: Path) -> int:
     """Bytes of all files in `folder`; files that vanish meanwhile do not count."""
     total = 0
@@ -146,49 +159,3 @@ def folder_size(folder: Path) -> int:
             except OSError:
                 continue
     return total
-
-
-def _raise_loopback() -> None:
-    """Bring the namespace's own loopback up: Jupyter speaks to its kernel over it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING)
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)
-
-
-def execute(notebook: Path, log: Path) -> bool:
-    """Execute a notebook in /kaggle/working with the rehearsal's kernel; returns whether all cells passed."""
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
-
-    book = nbformat.read(notebook, as_version=4)
-    resources = {"metadata": {"path": "/kaggle/working"}}
-
-    def show(cell: nbformat.NotebookNode, **_: object) -> None:
-        for output in cell.get("outputs", ()):
-            text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            print(text, end="" if text.endswith("\n") else "\n", flush=True)
-
-    client = NotebookClient(
-        book, timeout=None, kernel_name=KERNEL, resources=resources, on_cell_executed=show
-    )
-    try:
-        client.execute()
-    except (CellExecutionError, DeadKernelError) as error:
-        print(error, file=sys.stderr, flush=True)
-        return False
-    finally:
-        log.write_text(nbformat.writes(book))
-    return True
-
-
-def main() -> None:
-    """Inside the sandbox: ``python -m pipeline.kernel.sandbox NOTEBOOK LOG``."""
-    _raise_loopback()
-    notebook, log = map(Path, sys.argv[1:])
-    print(json.dumps({"notebook": notebook.name, "network": socket.if_nameindex()}), flush=True)
-    sys.exit(0 if execute(notebook, log) else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,14 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.kernel import bundle as module
-from pipeline.kernel.bundle import TEMPLATE, BundleOptions, build_bundle, check_options, fill_in
+from pipeline.kernel.bundle import (
+    TEMPLATE,
+    BundleOptions,
+    build_bundle,
+    check_options,
+    fill_in,
+    read_options,
+)
 from pipeline.kernel.metadata import OWNER, kernel_metadata, load_competition, with_owner
 from pipeline.kernel.rehearse import check_complete, mounts, read_bundle
 
@@ -73,6 +80,10 @@ def test_every_field_is_there_and_the_client_accepts_it(tmp_path):
     ("more", "message"),
     [
         ({"comp": "cifar10", "kind": "inference"}, "needs checkpoints"),
+        (
+            {"comp": "cifar10", "kind": "inference", "run": "runs/x", "arguments": "--train.epochs 3"},
+            "--train.epochs 3 would do nothing",
+        ),
         ({"comp": "cifar10", "config": "wrong"}, "no config 'wrong': choose one of sample, fast"),
         ({"comp": "voc", "config": "fast"}, "published weights.*--weights"),
     ],
@@ -80,6 +91,20 @@ def test_every_field_is_there_and_the_client_accepts_it(tmp_path):
 def test_what_could_not_work_is_refused_at_once(more, message):
     with pytest.raises(UserError, match=message):
         check_options(BundleOptions(**more))
+
+
+def test_options_that_the_bundle_does_not_have_are_the_stages():
+    read = read_options(
+        ["--comp", "voc", "--data-source", "me/voc", "--no-gpu", "--train.epochs", "3", "--hours", "2"]
+    )
+    assert (read.comp, read.data_source, read.gpu, read.hours) == ("voc", "me/voc", False, 2)
+    assert read.arguments == "--train.epochs 3"
+
+
+def test_an_option_that_neither_has_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        read_options(["--comp", "voc", "--data-sorce", "me/voc"])
+    assert "--data-sorce" in capsys.readouterr().err
 
 
 def test_an_unknown_competition_is_named():

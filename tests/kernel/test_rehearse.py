@@ -1,6 +1,7 @@
 """A whole kernel, from bundle to a valid submission.csv, without a network."""
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES
@@ -23,7 +24,7 @@ def packed_here(folder, cache):
     build_project_wheel(folder)
     while lacking := closure(read_wheels(folder), kaggle_image()).missing:
         for requirement in lacking:
-            pack(installed()[requirement.name.lower()], folder)
+            pack(installed()[canonicalize_name(requirement.name)], folder)
     return read_wheels(folder)
 
 

@@ -116,8 +116,9 @@ class TrainConfig:
     """SGD momentum."""
     weight_decay: float = 5e-4
     """Decay of weight matrices and kernels; biases and norms never decay."""
-    backbone_lr_scale: float = 1.0
-    """Learning rate of everything but the head, relative to `lr`; 0.1 suits fine-tuning."""
+    backbone_lr_scale: float | None = None
+    """Learning rate of everything but the head, relative to `lr`. None: 0.1 where the network starts from
+    weights, 1 where all of it is new."""
     layer_decay: float = 1.0
     """Each layer below the head learns at this fraction of the layer above it."""
     frozen_stages: int = 0
@@ -205,6 +206,13 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+
+    def resolved(self) -> "Config":
+        """With what None leaves to the other fields."""
+        if self.train.backbone_lr_scale is not None:
+            return self
+        scale = 0.1 if self.model.pretrained or self.model.weights else 1.0
+        return dataclasses.replace(self, train=dataclasses.replace(self.train, backbone_lr_scale=scale))
 
     def to_json(self) -> dict[str, Any]:
         """Plain nested dictionaries, in field order."""

@@ -1,5 +1,6 @@
 """Everything that changes while a fold trains, and how it is saved and picked up again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ class Epoch:
     score: float
     images_per_second: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class FoldLog:
+    """Who is told of a fold's training: `begun` of the parameter groups, `epoch` of every epoch once it is
+    saved."""
+
+    begun: Callable[[list[dict[str, Any]]], None] = lambda groups: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
 
 
 @dataclass
@@ -56,7 +66,7 @@ class Session:
             groups,
             build_optimizer(groups, config),
             torch.amp.GradScaler(device.type, enabled=dtype == torch.float16),
-            ModelEmaV3(model, decay=config.ema) if config.ema else None,
+            ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None,
             dtype,
         )
 
@@ -72,8 +82,12 @@ class Session:
             group["lr"] = lr * described.scale
         return lr
 
-    def step(self, config: TrainConfig) -> None:
-        """Apply the accumulated gradients."""
+    def step(self, config: TrainConfig, number: int) -> None:
+        """Apply the accumulated gradients; `number` counts these steps from 1 at the start of training.
+
+        The average's decay grows with it: at 0.999 from the beginning, 40 % of what a thousand steps leave
+        would be the initial weights.
+        """
         self.scaler.unscale_(self.optimizer)
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
@@ -81,7 +95,7 @@ class Session:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema:
-            self.ema.update(self.model)
+            self.ema.update(self.model, number)
 
     def best_epoch(self, metric: str) -> int:
         """Number of the first epoch with the best score, by the direction the metric's name states."""

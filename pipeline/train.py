@@ -21,10 +21,10 @@ from pipeline.errors import UserError
 from pipeline.files import atomic_path
 from pipeline.models.checkpoint import Checkpoint
 from pipeline.models.freeze import set_trainable
-from pipeline.models.groups import describe_groups
+from pipeline.models.groups import describe_groups, group_rows
 from pipeline.predict import Request, predict
 from pipeline.progress import progress, say
-from pipeline.session import Epoch, Session
+from pipeline.session import Epoch, FoldLog, Session
 from pipeline.tasks.task import Mixer, Objective
 from pipeline.transforms import Preprocess
 
@@ -78,15 +78,11 @@ def start(job: FoldJob) -> tuple[Session, TrainingBatches, Preprocess]:
     batches = job.batches(preprocess)
     if hasattr(model, "init_from_images"):
         model.init_from_images(batches.plain(count=5000))
-    return Session.start(model, job.config.train, job.device), batches, preprocess
+    return Session.start(model, job.config.resolved().train, job.device), batches, preprocess
 
 
-def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Checkpoint:
+def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
     """Train one fold, resuming from ``last.pt`` where there is one, and return what to predict with.
-
-    Parameters
-    ----------
-    on_epoch : told of every epoch once it is saved.
 
     Raises
     ------
@@ -97,6 +93,8 @@ def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: N
     last, best = job.folder / "last.pt", job.folder / "best.pt"
     session.resume(last)
     _announce(job, session)
+    log = log or FoldLog()
+    log.begun(group_rows(session.groups, config))
     mixer = job.competition.task.mixer(job.config.augment, job.classes)
     objective = job.competition.task.objective(config, batches.targets)
 
@@ -122,7 +120,7 @@ def train_fold(job: FoldJob, on_epoch: Callable[[Epoch], None] = lambda epoch: N
         with atomic_path(job.folder / "history.csv") as temporary:
             pd.DataFrame([vars(row) for row in session.history]).to_csv(temporary, index=False)
         session.save(last, job.config, job.classes, preprocess)
-        on_epoch(session.history[-1])
+        log.epoch(session.history[-1])
     return Checkpoint.load(best if config.keep == "best" else last)
 
 
@@ -141,7 +139,8 @@ def _train_epoch(
     losses = []
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
         for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
-            lr = session.set_lr(epoch * steps + number // config.accumulate, config.epochs * steps, config)
+            step = epoch * steps + number // config.accumulate
+            lr = session.set_lr(step, config.epochs * steps, config)
             images, targets = mixer(images, targets)
             with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
                 loss = objective(session.model, images, targets)
@@ -149,7 +148,7 @@ def _train_epoch(
             group = min(config.accumulate, count - number // config.accumulate * config.accumulate)
             session.scaler.scale(loss / group).backward()
             if (number + 1) % config.accumulate == 0 or number + 1 == count:
-                session.step(config)
+                session.step(config, step + 1)
             losses.append(loss.detach())
             # Reading a loss waits for the GPU, so only now and then.
             advance(len(images), f"loss {losses[-1].item():.3f}  lr {lr:.2g}" if number % 20 == 0 else "")
@@ -169,6 +168,7 @@ def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> C
     mixer = task.mixer(job.config.augment, job.classes)
     set_trainable(session.model, replace(config, unfreeze_every=0), 0)
     endless = (batch for epoch in itertools.count() for batch in batches.epoch(job.seed(epoch + 1)))
+    numbers = itertools.count(1)
 
     def step(lr: float) -> float:
         for group, described in zip(session.optimizer.param_groups, session.groups, strict=True):
@@ -177,7 +177,7 @@ def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> C
         with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
             loss = objective(session.model, images, targets)
         session.scaler.scale(loss).backward()
-        session.step(config)
+        session.step(config, next(numbers))
         return loss.item()
 
     return step

@@ -12,7 +12,7 @@ import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import AugmentConfig, Config, PredictConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.errors import UserError
 from pipeline.limits import LIMITS
 
@@ -123,3 +123,13 @@ def test_every_limit_is_of_a_field():
     for group, limits in LIMITS.items():
         names = {field.name for name, field in OPTIONS if name == group}
         assert limits.keys() <= names
+
+
+@pytest.mark.parametrize(
+    ("model", "scale"),
+    [(ModelConfig(), 1.0), (ModelConfig(pretrained=True), 0.1), (ModelConfig(weights="file.pt"), 0.1)],
+)
+def test_the_head_learns_ten_times_as_fast_as_a_backbone_that_has_learned(model, scale):
+    assert Config(model=model).resolved().train.backbone_lr_scale == scale
+    given = Config(model=model, train=TrainConfig(backbone_lr_scale=0.5))
+    assert given.resolved() == given

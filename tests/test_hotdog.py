@@ -267,7 +267,8 @@ class TestConfigs:
     def test_fine_tuning_gives_the_head_ten_times_the_backbones_rate(self):
         config = CONFIGS["fast"]
         model = build_classifier(config.model, 2, load=False)
-        scales = {group.name: group.scale for group in parameter_groups(model, config.train)}
+        groups = parameter_groups(model, config.resolved().train)
+        scales = {group.name: group.scale for group in groups}
         assert scales["head"] == pytest.approx(10 * scales["backbone"])
 
     def test_the_probe_trains_the_head_alone(self):

@@ -25,7 +25,6 @@ FAST = Config(
         batch_size=32,
         optimizer="adamw",
         lr=2e-3,
-        backbone_lr_scale=0.1,
         weight_decay=0.02,
         frozen_stages=5,
         warmup=0.15,
@@ -51,7 +50,7 @@ PROBE = replace(FAST, train=replace(FAST.train, frozen_stages=-1))
 SCRATCH = replace(
     FAST,
     model=replace(FAST.model, pretrained=False),
-    train=replace(FAST.train, backbone_lr_scale=1.0, frozen_stages=0),
+    train=replace(FAST.train, frozen_stages=0),
 )
 """The same network and budget without pretraining: how much fine-tuning is worth."""
 

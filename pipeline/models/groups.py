@@ -24,9 +24,9 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[Group]:
     """Split a network's trainable parameters by head or backbone, layer depth, and whether they decay.
 
     Biases and norm parameters (one dimension), and what the model itself exempts, do not decay. The backbone
-    learns at ``backbone_lr_scale``; below the head each layer is slower by ``layer_decay`` (BEiT, arXiv
-    2106.08254). Parameters that never learn (``frozen_stages``) are in no group, those that join later are.
-    Call it before `pipeline.models.freeze.set_trainable`.
+    learns at ``backbone_lr_scale`` (None, which `Config.resolved` settles, is 1); below the head each layer
+    is slower by ``layer_decay`` (BEiT, arXiv 2106.08254). Parameters that never learn (``frozen_stages``) are
+    in no group, those that join later are. Call it before `pipeline.models.freeze.set_trainable`.
 
     Parameters
     ----------
@@ -45,13 +45,14 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[Group]:
         no_weight_decay_list=named.no_weight_decay(),
         layer_decay=config.layer_decay,
     )
+    backbone_scale = 1.0 if config.backbone_lr_scale is None else config.backbone_lr_scale
     merged: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for group in layered:
         for parameter in group["params"]:
             if id(parameter) in left_out:
                 continue
             part = "head" if id(parameter) in head else "backbone"
-            scale = 1.0 if part == "head" else config.backbone_lr_scale * group["lr_scale"]
+            scale = 1.0 if part == "head" else backbone_scale * group["lr_scale"]
             merged.setdefault((part, scale, group["weight_decay"]), []).append(parameter)
     return [Group(part, parameters, scale, decay) for (part, scale, decay), parameters in merged.items()]
 
@@ -72,6 +73,19 @@ def build_optimizer(groups: list[Group], config: TrainConfig) -> optim.Optimizer
     return optim.SGD(described, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
 
 
+def group_rows(groups: list[Group], config: TrainConfig) -> list[dict[str, str | int | float]]:
+    """A table of the groups: name, number of parameters, peak learning rate, weight decay."""
+    return [
+        {
+            "group": group.name,
+            "parameters": _count(group.parameters),
+            "lr": config.lr * group.scale,
+            "weight_decay": group.weight_decay,
+        }
+        for group in groups
+    ]
+
+
 def describe_groups(groups: list[Group], config: TrainConfig, model: nn.Module | None = None) -> list[str]:
     """One line a group: how many parameters, which learning rate and weight decay.
 
@@ -80,9 +94,9 @@ def describe_groups(groups: list[Group], config: TrainConfig, model: nn.Module |
     model : what the groups were made of, for a last line that says how many parameters are in none.
     """
     lines = [
-        f"{group.name}: {_count(group.parameters):,} parameters, "
-        f"lr {config.lr * group.scale:.3g}, weight decay {group.weight_decay:.3g}"
-        for group in groups
+        f"{row['group']}: {row['parameters']:,} parameters, "
+        f"lr {row['lr']:.3g}, weight decay {row['weight_decay']:.3g}"
+        for row in group_rows(groups, config)
     ]
     learning = sum(_count(group.parameters) for group in groups)
     frozen = _count(model.parameters()) - learning if model is not None else 0

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from pipeline.progress import say
-from pipeline.session import Epoch
+from pipeline.session import Epoch, FoldLog
 
 INIT_SECONDS = 20
 """Longest wait for wandb's answer when a run begins."""
@@ -41,7 +41,7 @@ class TrackConfig:
     """What is stored on wandb as artifacts; all: the checkpoints too."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tracker:
     """Logs of one run.
 
@@ -50,23 +50,28 @@ class Tracker:
     slug : the competition; the project is ``podium-<slug>``.
     run : name of the run, the group of its folds.
     folder : where wandb's own files go.
+    unreachable : the server has not answered; everything later is offline, so that it waits no more.
     """
 
     config: TrackConfig
     slug: str
     run: str
     folder: Path
+    unreachable: bool = False
 
     @contextmanager
-    def fold(self, fold: int, settings: dict[str, Any]) -> Iterator[Callable[[Epoch], None]]:
-        """Yield a function that logs an epoch of this fold. A resumed fold continues its wandb run."""
+    def fold(self, fold: int, settings: dict[str, Any]) -> Iterator[FoldLog]:
+        """Yield the log of this fold's training. A resumed fold continues its wandb run."""
         with self._started(f"fold{fold}", settings) as live:
 
-            def log(epoch: Epoch) -> None:
-                values = {name: value for name, value in vars(epoch).items() if name != "epoch"}
-                _try(lambda: live.log(values, step=epoch.epoch))
+            def begun(groups: list[dict[str, Any]]) -> None:
+                _try(lambda: live.config.update({"groups": groups}, allow_val_change=True))
 
-            yield log if live else lambda epoch: None
+            def epoch(one: Epoch) -> None:
+                values = {name: value for name, value in vars(one).items() if name != "epoch"}
+                _try(lambda: live.log(values, step=one.epoch))
+
+            yield FoldLog(begun, epoch) if live else FoldLog()
 
     def summary(
         self,
@@ -90,7 +95,9 @@ class Tracker:
             if files[self.config.artifacts]:
                 artifact = wandb.Artifact(self.run, type="submission")
                 for path in files[self.config.artifacts]:
-                    name = f"{path.parent.name}/{path.name}" if path in checkpoints else path.name
+                    # Members of an ensemble have folds of the same names, so theirs begin with the run's.
+                    parts = path.parts[-2 if path.is_relative_to(self.folder) else -3 :]
+                    name = "/".join(parts) if path in checkpoints else path.name
                     artifact.add_file(str(path), name=name)
                 live.log_artifact(artifact)
 
@@ -108,16 +115,39 @@ class Tracker:
     def _started(self, job: str, settings: dict[str, Any]) -> Iterator[Any]:
         mode = self.mode()
         live = None if mode == "disabled" else _try(lambda: self._init(job, settings, mode))
+        if live is None and mode == "online":
+            mode, self.unreachable = "offline", True
+            live = _try(lambda: self._init(job, settings, mode))
         try:
             yield live
         finally:
             if live:
-                _finish(live, OFFLINE_FINISH_SECONDS if mode == "offline" else FINISH_SECONDS)
+                self._finish(live, mode)
 
     def mode(self) -> str:
         """online, offline or disabled: what is asked for and can be had."""
         mode = os.environ.get("WANDB_MODE") or self.config.wandb
-        return "offline" if mode == "online" and not has_login() else mode
+        return "offline" if mode == "online" and (self.unreachable or not has_login()) else mode
+
+    def _finish(self, live: Any, mode: str) -> None:
+        """End a run, but do not wait for a network that does not answer."""
+
+        def end() -> None:
+            try:
+                live.finish()
+            except Exception as error:
+                if not self.unreachable:  # given up already, and said so
+                    _say_failed(error)
+
+        thread = threading.Thread(target=end, daemon=True)
+        thread.start()
+        thread.join(OFFLINE_FINISH_SECONDS if mode == "offline" else FINISH_SECONDS)
+        if thread.is_alive():
+            self.unreachable = True
+            _say_once(
+                "warning: wandb does not answer; what it has not got can be sent later: "
+                f"wandb sync --include-online {self.folder / 'wandb'}/run-*"
+            )
 
     def _init(self, job: str, settings: dict[str, Any], mode: str) -> Any:
         import wandb
@@ -141,7 +171,8 @@ class Tracker:
             group=self.run,
             job_type=job,
             name=f"{self.run}-{job}",
-            id=f"{self.run}-{job}",
+            # wandb still holds the id of a run that it could not begin.
+            id=f"{self.run}-{job}-later" if self.unreachable else f"{self.run}-{job}",
             resume="allow",
             mode=mode,
             dir=self.folder,
@@ -179,23 +210,18 @@ def _address() -> str:
         return FIRST_ADDRESS
 
 
-def _finish(live: Any, seconds: float) -> None:
-    """End a run, but do not wait for a network that does not answer."""
-    thread = threading.Thread(target=lambda: _try(live.finish), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        _say_once("warning: wandb does not answer; what it has not sent stays in the run's folder")
-
-
 def _try(call: Callable[[], Any]) -> Any:
     """The call's result; None, and a word about it, where it fails."""
     try:
         return call()
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        _say_once(f"warning: wandb failed ({reason}); the run goes on without it")
+        _say_failed(error)
         return None
+
+
+def _say_failed(error: Exception) -> None:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    _say_once(f"warning: wandb failed ({reason}); the run goes on without it")
 
 
 @functools.cache

@@ -205,7 +205,7 @@ class TestGradualUnfreezing:
         assert modes[0] == modes[1]
 
 
-@pytest.mark.parametrize("count", [6, -2])
+@pytest.mark.parametrize("count", [6, 99])
 def test_a_number_of_stages_the_network_does_not_have_is_one_sentence(count):
     model = build("resnet18")
     with pytest.raises(UserError, match=rf"no {count} stages .* --train\.frozen-stages 0 to 5, or -1"):

@@ -1,51 +1,88 @@
 """The stage that combines finished runs into a new one."""
 
 import datetime
+import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.blend import Method, blend_probabilities, check_alike
-from pipeline.deliver import Finished, copy_out
+from pipeline.deliver import Finished
 from pipeline.ensemble import average
 from pipeline.errors import UserError, name_some
 from pipeline.experiment import Experiment
 from pipeline.hand_in import hand_in
 from pipeline.progress import say
-from pipeline.runs import Run, open_run, read_frame, save_frame
+from pipeline.runs import Run, open_run, predict_config, read_frame, save_frame
 from pipeline.tasks.classification import Classification
+from pipeline.tasks.task import Task
 from pipeline.workbench import Workbench
 
 
 def blend(bench: Workbench) -> str:
-    """Combine finished runs (--runs a b c) by --method mean, rank, climb or stack; the result is a run."""
+    """Combine finished runs (--runs a b c) by --method mean, rank, climb or stack; the result is a run.
+
+    Raises
+    ------
+    UserError : fewer than two runs; one that is not finished, or that was trained or validated on other
+        images; a method that does not suit the task or the folds.
+    """
     first = bench.experiments[0]
     runs = [_find_run(first, name) for name in bench.runs]
     if len(runs) < 2:
         raise UserError("give at least two finished runs to blend: RUNS='a b', their names under runs/")
+    folds = _folds(runs[0])
+    method = _method(bench.method, first.competition.task, folds.nunique())
     description = {
         "members": [run.name for run in runs],
-        "method": bench.method,
+        "method": method,
         "fingerprint": first.data.fingerprint,
     }
     run = open_run(first.paths.runs / first.competition.slug, "blend", description, datetime.date.today())
     with run.lock():
-        note = _blend_into(first, runs, run, bench.method)
+        note = _blend_into(first, runs, folds, run, method)
     say(f"blend of {len(runs)} runs: {note}")
     minutes = sum((member.summary() or {})["minutes"] for member in runs)
-    fold_scores = _fold_scores(first, runs[0], run)
+    fold_scores = _fold_scores(first, folds, run)
     text = "\n".join([note, *(f"{member.name}" for member in runs)])
     path = hand_in(bench, Finished(run, "blend", description, text, fold_scores, {}, minutes))
-    if bench.out:
-        copy_out(path, bench.out)
     return f"submission: {path}"
 
 
-def _fold_scores(first: Experiment, member: Run, run: Run) -> list[float]:
-    """The blend's metric on each fold of its first member."""
+def _method(asked: Method | None, task: Task, folds: int) -> Method:
+    """The method asked for, or else the one that suits the task and the number of folds, which is told."""
+    if not isinstance(task, Classification):
+        if asked not in (None, "mean"):
+            raise UserError("masks and boxes are blended by --method mean: maps are averaged, boxes fused")
+        suited, reason = "mean", "maps are averaged, boxes fused"
+    elif folds > 1:
+        suited, reason = "climb", "weights are fitted fold by fold"
+    else:
+        suited, reason = "mean", "one fold alone leaves nothing to fit weights on"
+    if asked is None:
+        say(f"blending by {suited}: {reason}")
+    return asked or suited
+
+
+def _folds(run: Run) -> pd.Series:
+    """The fold of each image with an out-of-fold prediction, by its id; of an ensemble or a blend, the one
+    its first member has."""
+    ids = read_frame(run.folder / "oof.parquet")["image_id"]
+    while not (path := run.folder / "folds.parquet").exists():
+        run = Run(run.folder.with_name(_about(run)["members"][0]))
+    return pd.read_parquet(path).set_index("image_id").loc[ids, "fold"]
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What the run's result depends on."""
+    return json.loads((run.folder / "config.json").read_text())
+
+
+def _fold_scores(first: Experiment, folds: pd.Series, run: Run) -> list[float]:
+    """The blend's metric on each of the folds."""
     oof, truth = read_frame(run.folder / "oof.parquet"), first.data.train.set_index("image_id")
-    folds = pd.read_parquet(member.folder / "folds.parquet").set_index("image_id")
-    numbers = folds.loc[oof["image_id"], "fold"].to_numpy()
+    numbers = folds.loc[oof["image_id"]].to_numpy()
     scores = []
     for fold in np.unique(numbers):
         part = oof[numbers == fold].reset_index(drop=True)
@@ -65,33 +102,32 @@ def _find_run(experiment: Experiment, name: str) -> Run:
             f"there is no finished run {name} in {run.folder.parent}: "
             + (f"there are {name_some(known)}" if known else "make submit makes one")
         )
+    if _about(run)["fingerprint"] != experiment.data.fingerprint:
+        raise UserError(f"{name} was trained on other data than this: give the same RAW= or DATA=")
     return run
 
 
-def _blend_into(first: Experiment, runs: list[Run], run: Run, method: Method) -> str:
+def _blend_into(first: Experiment, runs: list[Run], folds: pd.Series, run: Run, method: Method) -> str:
     """Write the blend's predictions; returns what was fitted."""
     task, names = first.competition.task, [member.name for member in runs]
     oofs, tests = (
         [read_frame(member.folder / f"{split}.parquet") for member in runs] for split in ("oof", "test")
     )
     check_alike(oofs, names)
-    if method == "mean" or not isinstance(task, Classification):
-        if method != "mean":
-            raise UserError("masks and boxes are blended by --method mean: maps are averaged, boxes fused")
+    if method == "mean":
         for split, frames in (("oof", oofs), ("test", tests)):
-            mean = average(task, frames, names, run.folder / split)
+            mean = average(task, frames, names, run.folder / split, predict_config(run.folder))
             save_frame(mean, run.folder / f"{split}.parquet")
         return "mean of all"
     ids = oofs[0]["image_id"]
     order, test_order = ids.tolist(), tests[0]["image_id"].tolist()
-    folds_of = pd.read_parquet(runs[0].folder / "folds.parquet").set_index("image_id")
     classes, competition = first.data.classes, first.competition
     result = blend_probabilities(
         method,
         [frame.set_index("image_id").loc[order].reset_index() for frame in oofs],
         [frame.set_index("image_id").loc[test_order].reset_index() for frame in tests],
         first.data.train.set_index("image_id").loc[order].reset_index(),
-        folds_of.loc[order, "fold"].to_numpy(),
+        folds.loc[order].to_numpy(),
         classes,
         lambda truth, predictions: competition.score(truth, predictions, classes),
         not competition.metric.endswith(("_loss", "_error")),

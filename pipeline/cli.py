@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,16 +12,13 @@ import tyro
 from pipeline.blend import Method
 from pipeline.config import Config, Ensemble
 from pipeline.contract import Competition
-from pipeline.data.prepare import prepare
-from pipeline.data.sources import Source, find_source
-from pipeline.device import pick_device
 from pipeline.errors import UserError, told_to_the_user
 from pipeline.experiment import Experiment
 from pipeline.paths import default_paths
 from pipeline.progress import say
 from pipeline.stages import STAGES, compare
 from pipeline.track.wandb_log import TrackConfig
-from pipeline.workbench import Workbench
+from pipeline.workbench import Workbench, Workshop
 
 _ALL_STAGES = {**STAGES, compare.__name__: compare}
 
@@ -45,8 +43,9 @@ class Options:
     """upload: the run whose file is handed in; the newest one of real data by default."""
     runs: tuple[str, ...] = ()
     """blend: names of finished runs."""
-    method: Method = "climb"
-    """blend: mean; rank: mean of ranks; climb: weights by hill climbing; stack: logistic regression."""
+    method: Method | None = None
+    """blend: mean; rank: mean of ranks; climb: weights by hill climbing; stack: logistic regression. By
+    default climb for classes validated on several folds, else mean."""
     track: TrackConfig = field(default_factory=TrackConfig)
     settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
@@ -75,39 +74,54 @@ def _run_stage(
     options = _parse(competition.slug, stage, arguments, Config())
     names = _checked_names(options.config, configs, several=stage == "compare")
     chosen_format = _checked_format(options.format, competition)
-    paths = default_paths()
-    source = find_source(competition, paths, options.data, options.raw)
-    data = prepare(competition, source, paths.data / competition.slug)
-    competition.submission_format(data.classes).check_sample(data.sample_submission, data.test)
-    device = pick_device()
-    benches = []
-    for name in names or [_default_name(source, device.type)]:
-        entry = configs[name]
-        members = entry.members if isinstance(entry, Ensemble) else (entry,)
-        experiments = []
-        for number, member in enumerate(members, start=1):
-            config = _parse(competition.slug, stage, arguments, member).settings
-            if stage == "compare" and config.model.weights and not member.model.pretrained:
-                say(
-                    f"{name} asks for no pretrained weights and starts without: --model.weights is for others"
-                )
-                config = replace(config, model=replace(config.model, weights=member.model.weights))
-            member_name = f"{name}{number}" if isinstance(entry, Ensemble) else name
-            experiments.append(
-                Experiment(competition, member_name, config, source, data, paths, device, options.track)
-            )
-        benches.append(
-            Workbench(
-                name,
-                experiments,
-                options.out,
-                chosen_format,
-                options.run,
-                options.runs,
-                options.method,
+    workshop = Workshop(competition, default_paths(), options.data, options.raw)
+    benches = [
+        Workbench(
+            workshop,
+            partial(_choose, workshop, configs, name, stage, arguments),
+            options.track,
+            options.out,
+            chosen_format,
+            options.run,
+            options.runs,
+            options.method,
+        )
+        for name in names or [None]
+    ]
+    return compare(benches) if stage == "compare" else STAGES[stage](benches[0])
+
+
+def _choose(
+    workshop: Workshop,
+    configs: Mapping[str, Config | Ensemble],
+    name: str | None,
+    stage: str,
+    arguments: Sequence[str],
+) -> tuple[str, list[Experiment]]:
+    """The name of an entry of the configs, None for the one that suits the data, and its experiments."""
+    name = name or _default_name(workshop)
+    entry = configs[name]
+    members = entry.members if isinstance(entry, Ensemble) else (entry,)
+    experiments = []
+    for number, member in enumerate(members, start=1):
+        options = _parse(workshop.competition.slug, stage, arguments, member)
+        config = options.settings
+        if stage == "compare" and config.model.weights and not member.model.pretrained:
+            say(f"{name} asks for no pretrained weights and starts without: --model.weights is for others")
+            config = replace(config, model=replace(config.model, weights=member.model.weights))
+        experiments.append(
+            Experiment(
+                workshop.competition,
+                f"{name}{number}" if isinstance(entry, Ensemble) else name,
+                config,
+                workshop.source,
+                workshop.data,
+                workshop.paths,
+                workshop.device,
+                options.track,
             )
         )
-    return compare(benches) if stage == "compare" else STAGES[stage](benches[0])
+    return name, experiments
 
 
 def _parse(slug: str, stage: str, arguments: Sequence[str], config: Config) -> Options:
@@ -142,10 +156,10 @@ def _checked_format(name: str, competition: Competition) -> str:
     return name
 
 
-def _default_name(source: Source, device: str) -> str:
-    if source.kind == "sample":
+def _default_name(workshop: Workshop) -> str:
+    if workshop.source.kind == "sample":
         return "sample"
-    return "base" if device == "cuda" else "fast"
+    return "base" if workshop.device.type == "cuda" else "fast"
 
 
 def _print_stages(slug: str, given: str | None) -> None:

@@ -1,6 +1,7 @@
 """From a run's predictions to what counts: the score, the report, the submission file and its ledger row."""
 
 import datetime
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def deliver(
         "versions": versions(),
         "config": finished.config,
     }
+    about = _json(about)
     write_json(path.with_suffix(".json"), about)
     run.finish(about)
     pictures = _report(finished, competition, data, truth, oof, about)
@@ -113,6 +115,16 @@ def deliver(
     return Delivered(path, about, pictures)
 
 
+def _json(value: Any) -> Any:
+    """`value` with None for every number that is not finite, which JSON has no word for: a score is NaN
+    where the images leave it undefined, as an AP without any object."""
+    if isinstance(value, dict):
+        return {key: _json(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _oof_and_truth(run: Run, data: Prepared) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Out-of-fold predictions, and the truth in their row order."""
     oof = read_frame(run.folder / "oof.parquet")
@@ -126,7 +138,7 @@ def cv_scores(finished: Finished, competition: Competition, data: Prepared) -> d
     spread = float(pd.Series(finished.fold_scores).std(ddof=0))
     say(
         f"CV {competition.metric} {cv:.4f} over {len(oof):,} images"
-        + (f", folds {spread:.4f} apart" if spread else "")
+        + (f", folds {spread:.4f} apart" if spread > 0 else "")
     )
     extra = competition.extra_scores(truth, oof, data.classes)
     return {f"cv_{competition.metric}": cv, "cv_std": spread, **extra}

@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.config import PredictConfig
 from pipeline.errors import UserError, name_some
 from pipeline.tasks.task import Task
 
 
-def average(task: Task, frames: Sequence[pd.DataFrame], names: Sequence[str], folder: Path) -> pd.DataFrame:
+def average(
+    task: Task,
+    frames: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    folder: Path,
+    config: PredictConfig,
+) -> pd.DataFrame:
     """Mean of predictions of the same images, in the first frame's row order.
 
-    `folder` is for files that the result refers to.
+    `folder` is for files that the result refers to; `config` says how boxes are fused.
 
     Raises
     ------
@@ -29,4 +36,4 @@ def average(task: Task, frames: Sequence[pd.DataFrame], names: Sequence[str], fo
         if list(frame.columns) != list(first.columns):
             raise UserError(f"{name} and {names[0]} predict different columns")
         aligned.append(frame.set_index("image_id").loc[first["image_id"]].reset_index())
-    return task.average(aligned, folder)
+    return task.average(aligned, folder, config)

@@ -131,8 +131,8 @@ class Experiment:
             checkpoint = replace(Checkpoint.load(other / "last.pt"), config=self.config)
             checkpoint.save(last)
         else:
-            with self.tracker.fold(fold, self.config.to_json()) as on_epoch:
-                checkpoint = train_fold(self.job(fold), on_epoch)
+            with self.tracker.fold(fold, self.config.to_json()) as log:
+                checkpoint = train_fold(self.job(fold), log)
         write_json(done, {"keep": self.config.train.keep})
         return checkpoint
 
@@ -177,7 +177,9 @@ class Experiment:
         order = self.data.train["image_id"][self.data.train["image_id"].isin(oof["image_id"])]
         oof = oof.set_index("image_id").loc[order].reset_index()
         save_frame(oof, self.run.folder / "oof.parquet")
-        test = self.competition.task.average(list(self._fold_frames("test")), self.run.folder / "test")
+        test = self.competition.task.average(
+            list(self._fold_frames("test")), self.run.folder / "test", self.config.predict
+        )
         save_frame(test, self.run.folder / "test.parquet")
 
     def fold_scores(self) -> list[float]:

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.deliver import Finished, deliver
+from pipeline.deliver import Finished, copy_out, deliver
+from pipeline.errors import UserError
 from pipeline.ledger import read_ledger
 from pipeline.progress import say
-from pipeline.runs import read_frame
+from pipeline.runs import checkpoints, read_frame
 from pipeline.track.wandb_log import Tracker
 from pipeline.upload import refresh_scores, should_upload
 from pipeline.upload import upload as upload_run
@@ -15,37 +16,56 @@ from pipeline.workbench import Workbench
 
 
 def hand_in(bench: Workbench, whole: Finished) -> Path:
-    """Write, record, log and, where the data came from Kaggle, upload a finished run."""
+    """Write, record and log a finished run, and copy its file to where the user wants it.
+
+    Raises
+    ------
+    UserError : the submission would be refused by the organiser, or the copy cannot be written.
+    """
     first = bench.experiments[0]
-    submissions = first.paths.submissions / first.competition.slug
     with whole.run.lock():
-        delivered = deliver(whole, first.competition, first.data, first.source, submissions)
+        delivered = deliver(whole, first.competition, first.data, first.source, bench.submissions)
         path = delivered.path
         if bench.format != "csv":
             other = first.competition.other_formats[bench.format]
             path = path.with_suffix(other.suffix)
             other.write(read_frame(whole.run.folder / "test.parquet"), first.data, path)
-        tracker = Tracker(first.track, first.competition.slug, whole.run.name, whole.run.folder)
-        checkpoints = sorted(whole.run.folder.glob("fold*/last.pt"))
-        ledger = read_ledger(submissions / "ledger.csv")
-        tracker.summary(
-            whole.config, delivered.facts, delivered.pictures, delivered.path, checkpoints, ledger
-        )
-    if should_upload(first.source.kind, os.environ):
-        say(_upload(bench, whole.run.name))
+        tracker = Tracker(bench.track, first.competition.slug, whole.run.name, whole.run.folder)
+        weights = checkpoints(whole.run.folder) if bench.track.artifacts == "all" else []
+        ledger = read_ledger(bench.submissions / "ledger.csv")
+        tracker.summary(whole.config, delivered.facts, delivered.pictures, delivered.path, weights, ledger)
+    if bench.out:
+        copy_out(path, bench.out)
     return path
+
+
+def upload_unasked(bench: Workbench, run: str) -> None:
+    """Upload a finished run where its data came from Kaggle. What keeps it from that is told and no error:
+    the run is finished, and `upload` can be called later."""
+    if not should_upload(bench.workshop.source.kind, os.environ):
+        return
+    if reference := _reference(bench, run):
+        say(f"uploaded before, as submission {reference}")
+        return
+    try:
+        say(_upload(bench, run))
+    except UserError as error:
+        say(f"warning: {error}" if _reference(bench, run) else f"not uploaded: {error}")
+
+
+def _reference(bench: Workbench, run: str) -> str:
+    """Kaggle's number of a run's submission, empty where there is none."""
+    return read_ledger(bench.submissions / "ledger.csv").set_index("run").at[run, "reference"]
 
 
 def _tell_wandb(bench: Workbench) -> Callable[[str, dict[str, str]], None]:
     """Function that adds the organiser's scores to a run's log."""
-    first = bench.experiments[0]
+    slug = bench.workshop.competition.slug
 
     def tell(run: str, values: dict[str, str]) -> None:
-        folder = first.paths.runs / first.competition.slug / run
-        ledger = read_ledger(first.paths.submissions / first.competition.slug / "ledger.csv")
-        cv_score = ledger.set_index("run").at[run, "cv_score"]
-        tracker = Tracker(first.track, first.competition.slug, run, folder)
-        tracker.scores(score_facts(values, cv_score))
+        folder = bench.workshop.paths.runs / slug / run
+        cv_score = read_ledger(bench.submissions / "ledger.csv").set_index("run").at[run, "cv_score"]
+        Tracker(bench.track, slug, run, folder).scores(score_facts(values, cv_score))
 
     return tell
 
@@ -56,19 +76,18 @@ def upload(bench: Workbench) -> str:
 
 
 def _upload(bench: Workbench, run: str | None) -> str:
-    first = bench.experiments[0]
-    submissions = first.paths.submissions / first.competition.slug
-    return upload_run(first.competition, first.data, run, submissions, on_score=_tell_wandb(bench))
+    workshop = bench.workshop
+    return upload_run(
+        workshop.competition, workshop.data_of, run, bench.submissions, on_score=_tell_wandb(bench)
+    )
 
 
 def scores(bench: Workbench) -> str:
     """Ask Kaggle for the scores of all uploaded runs and write them to the ledger."""
-    first = bench.experiments[0]
-    submissions = first.paths.submissions / first.competition.slug
-    changed = refresh_scores(first.competition, submissions, _tell_wandb(bench))
+    changed = refresh_scores(bench.workshop.competition, bench.submissions, _tell_wandb(bench))
     for row in changed:
         say(f"{row['run']}: public {row['lb_public'] or '-'}, private {row['lb_private'] or '-'}")
-    return f"scores: {submissions / 'ledger.csv'} ({len(changed)} changed)"
+    return f"scores: {bench.submissions / 'ledger.csv'} ({len(changed)} changed)"
 
 
 def score_facts(values: dict[str, str], cv_score: str) -> dict[str, str | float]:

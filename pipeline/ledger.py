@@ -1,9 +1,11 @@
 """submissions/<slug>/ledger.csv: one row for every run that wrote a submission."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
@@ -28,6 +30,7 @@ class LedgerRow:
     ----------
     data : where the images came from; ``sample`` marks a run that must not be uploaded.
     cv_score : the metric over all out-of-fold predictions; cv_std: its spread over folds (0 with one fold).
+        NaN, where the images leave it undefined, is an empty cell, and so is infinity.
     sha256 : of the submission file.
     minutes : wall time of training and prediction, all folds.
     """
@@ -56,7 +59,7 @@ def record(ledger: Path, row: LedgerRow) -> None:
     ------
     UserError : the ledger is not readable as CSV, so nothing is changed.
     """
-    new = {key: str(value) for key, value in asdict(row).items()}
+    new = {key: _cell(value) for key, value in asdict(row).items()}
     with _changing(ledger) as rows:
         known = rows["run"] == row.run
         if not known.any():
@@ -84,6 +87,10 @@ def update_upload(ledger: Path, run: str, **values: str) -> None:
             raise UserError(f"{ledger} has no run {run}: make submit writes its row")
         for column, value in values.items():
             rows.loc[known, column] = value
+
+
+def _cell(value: Any) -> str:
+    return "" if isinstance(value, float) and not math.isfinite(value) else str(value)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from pipeline.config import Config
+from pipeline.config import Config, PredictConfig
 from pipeline.errors import UserError
 from pipeline.files import atomic_path, digest, write_json
 
@@ -75,17 +75,37 @@ def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
     return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
 
 
+def predict_config(folder: Path) -> PredictConfig:
+    """How the run in `folder` predicts; of an ensemble or a blend, how its first member does."""
+    about = json.loads((folder / "config.json").read_text())
+    if "members" in about:
+        return predict_config(folder.parent / about["members"][0])
+    return Config.from_json(about["config"]).predict
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The weights that the run in `folder` predicts with, one file for each fold; of an ensemble or a blend,
+    those of its members."""
+    about = json.loads((folder / "config.json").read_text())
+    if "members" in about:
+        return [path for name in about["members"] for path in checkpoints(folder.parent / name)]
+    done = sorted(folder.glob(f"fold*/{TRAINED}"))
+    return [path.with_name(f"{json.loads(path.read_text())['keep']}.pt") for path in done]
+
+
 def trained_elsewhere(run: Run, fold: int) -> Path | None:
     """The same fold, trained, of a run beside this one that differs only in how it predicts.
 
-    None too where the config keeps the best epoch: validation, which chooses it, predicts.
+    None too where validation, which predicts, chooses the epoch that is kept or the last one.
     """
     own = json.loads((run.folder / "config.json").read_text())
-    if own["config"]["train"]["keep"] == "best":
+    train = own["config"]["train"]
+    if train["keep"] == "best" or train["patience"] is not None:
         return None
     for done in sorted(run.folder.parent.glob(f"*/fold{fold}/{TRAINED}")):
         other = json.loads((done.parents[1] / "config.json").read_text())
-        if "config" in other and _training(other) == _training(own):
+        whole = all((done.parent / name).exists() for name in ("last.pt", "history.csv"))
+        if whole and "config" in other and _training(other) == _training(own):
             return done.parent
     return None
 

@@ -9,12 +9,13 @@ import torch
 from pipeline.blend_runs import blend
 from pipeline.data.batches import TrainingBatches
 from pipeline.data.export import export_class_folders
-from pipeline.deliver import Finished, copy_out, cv_scores
+from pipeline.deliver import Finished, cv_scores
 from pipeline.device import to_device
 from pipeline.ensemble import average
+from pipeline.errors import UserError
 from pipeline.experiment import Experiment
 from pipeline.files import atomic_path
-from pipeline.hand_in import hand_in, scores, upload
+from pipeline.hand_in import hand_in, scores, upload, upload_unasked
 from pipeline.lr_find import plot_range_test, range_test, suggest
 from pipeline.plots import TILES, plot_grid
 from pipeline.progress import say
@@ -77,13 +78,23 @@ def _channels(values: tuple[float, float, float]) -> torch.Tensor:
 
 
 def lr_find(bench: Workbench) -> str:
-    """Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights."""
+    """Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights.
+
+    Raises
+    ------
+    UserError : the loss suggests no rate; names the plot, which is drawn all the same.
+    """
     experiment = bench.experiments[0]
     job = experiment.job(experiment.fold_numbers[0])
     session, batches, _ = start(job)
     frame = range_test(training_step(job, session, batches))
-    lr = suggest(frame)
-    path = plot_range_test(frame, lr, bench.out or experiment.run.folder / "lr_find.png")
+    path = bench.out or experiment.run.folder / "lr_find.png"
+    try:
+        lr = suggest(frame)
+    except UserError as error:
+        plot_range_test(frame, None, path)
+        raise UserError(f"{error} (the losses are drawn in {path})") from error
+    plot_range_test(frame, lr, path)
     say(f"suggested: --train.lr {lr:.2g} (the config has {experiment.config.train.lr:.2g})")
     return f"learning rates: {path}"
 
@@ -107,9 +118,9 @@ def predict(bench: Workbench) -> str:
 
 def submit(bench: Workbench) -> str:
     """Everything, from raw files to a validated submission file, its report and its ledger row."""
-    path = hand_in(bench, _predicted(bench))
-    if bench.out:
-        copy_out(path, bench.out)
+    whole = _predicted(bench)
+    path = hand_in(bench, whole)
+    upload_unasked(bench, whole.run.name)  # last: what Kaggle says is no part of the result
     return f"submission: {path}"
 
 
@@ -141,7 +152,7 @@ def _ensemble(bench: Workbench, members: list[Finished]) -> Finished:
         for split in ("oof", "test"):
             frames = [read_frame(member.run.folder / f"{split}.parquet") for member in members]
             names = [member.run.name for member in members]
-            mean = average(first.competition.task, frames, names, run.folder / split)
+            mean = average(first.competition.task, frames, names, run.folder / split, first.config.predict)
             save_frame(mean, run.folder / f"{split}.parquet")
     truth = first.data.train.set_index("image_id")
     scores = []
@@ -156,16 +167,17 @@ def _ensemble(bench: Workbench, members: list[Finished]) -> Finished:
 
 def compare(benches: list[Workbench]) -> str:
     """Run several configs, as in --config scratch,probe,fast, and put their scores in one table."""
+    # All before any trains, so that an option which does not suit the last config is told at once.
+    firsts = [bench.experiments[0] for bench in benches]
     rows = []
-    for bench in benches:
-        experiment, whole = bench.experiments[0], _predicted(bench)
+    for bench, experiment in zip(benches, firsts, strict=True):
+        whole = _predicted(bench)
         scores = cv_scores(whole, experiment.competition, experiment.data)
         rows.append(
             {"config": bench.name, **scores, "minutes": round(whole.minutes, 1), "run": whole.run.name}
         )
     table = pd.DataFrame(rows)
-    first = benches[0].experiments[0]
-    path = benches[0].out or first.paths.runs / first.competition.slug / "comparison.csv"
+    path = benches[0].out or firsts[0].paths.runs / firsts[0].competition.slug / "comparison.csv"
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
     say(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
@@ -174,9 +186,8 @@ def compare(benches: list[Workbench]) -> str:
 
 def workspace(bench: Workbench) -> str:
     """Save the wandb view of all runs, their scores and curves. Needs a wandb login; trains nothing."""
-    experiment = bench.experiments[0]
-    competition = experiment.competition
-    return f"workspace: {save_view(competition.slug, competition.metric, experiment.track.entity)}"
+    competition = bench.workshop.competition
+    return f"workspace: {save_view(competition.slug, competition.metric, bench.track.entity)}"
 
 
 STAGES = {

@@ -1,6 +1,7 @@
 """A run's submission file to Kaggle, its score into the ledger: never a sample's, never twice."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from pipeline.data.kaggle_source import has_credentials
 from pipeline.data.prepare import Prepared
 from pipeline.errors import UserError, name_some
 from pipeline.files import file_hash
+from pipeline.kaggle_retry import is_refusal
 from pipeline.kaggle_submissions import Submission, Submissions
 from pipeline.ledger import UPLOAD_COLUMNS, UPLOADING, read_ledger, update_upload
 from pipeline.progress import say
@@ -21,6 +23,11 @@ WAIT_S = 600.0
 
 OnScore = Callable[[str, dict[str, str]], None]
 """Told a run's name and its `UPLOAD_COLUMNS` whenever the ledger gets a score."""
+
+
+DataOf = Callable[[str, str], Prepared]
+"""From a run and where its images came from, which the ledger's ``data`` says, to what its file is checked
+against."""
 
 
 def should_upload(source_kind: str, environment: Mapping[str, str]) -> bool:
@@ -36,7 +43,7 @@ def should_upload(source_kind: str, environment: Mapping[str, str]) -> bool:
 
 def upload(
     competition: Competition,
-    data: Prepared,
+    data_of: DataOf,
     run_name: str | None,
     submissions: Path,
     wait_seconds: float = WAIT_S,
@@ -46,7 +53,7 @@ def upload(
 
     Parameters
     ----------
-    data : what the file is checked against.
+    data_of : called once the run is chosen.
     run_name : a run in the ledger; None takes the newest on real data, and says which.
     submissions : the competition's folder of submissions, with the ledger.
     wait_seconds : how long to wait for the score; 0 looks once.
@@ -65,7 +72,7 @@ def upload(
     kaggle = _on_kaggle(competition)
     ledger = submissions / "ledger.csv"
     row = _chosen(read_ledger(ledger), run_name, ledger)
-    path = _checked_file(row, submissions, competition, data)
+    path = _checked_file(row, submissions, competition, data_of)
     try:
         with FileLock(submissions / ".upload.lock", timeout=0):
             found = _hand_in_once(kaggle, row["run"], row["sha256"], path, ledger)
@@ -165,7 +172,7 @@ def _chosen(rows: pd.DataFrame, run_name: str | None, ledger: Path) -> dict[str,
     return row
 
 
-def _checked_file(row: dict[str, str], submissions: Path, competition: Competition, data: Prepared) -> Path:
+def _checked_file(row: dict[str, str], submissions: Path, competition: Competition, data_of: DataOf) -> Path:
     path = submissions / f"{row['run']}.csv"
     if not path.is_file():
         raise UserError(f"{path} is not there: run make submit again to write it")
@@ -174,6 +181,7 @@ def _checked_file(row: dict[str, str], submissions: Path, competition: Competiti
             f"{path} is not the file that {submissions / 'ledger.csv'} has recorded: run make submit again "
             "to write both"
         )
+    data = data_of(row["run"], row.get("data", ""))
     check_file(path, data.sample_submission, data.test, competition.submission_format(data.classes))
     return path
 
@@ -194,9 +202,23 @@ def _hand_in_once(kaggle: Submissions, run: str, sha256: str, path: Path, ledger
     else:
         kaggle.require_allowance()
         update_upload(ledger, run, uploaded=UPLOADING)
-        found = kaggle.hand_in(path, f"{run} {mark}", mark)
+        try:
+            found = kaggle.hand_in(path, f"{run} {mark}", mark)
+        except UserError as error:
+            if _is_out(kaggle, error, mark):
+                update_upload(ledger, run, uploaded="")
+            raise
     update_upload(ledger, run, **_values(found))
     return found
+
+
+def _is_out(kaggle: Submissions, error: UserError, mark: str) -> bool:
+    """Whether Kaggle has certainly not taken the file: it said no, and its list, looked at once more because
+    an earlier try may have been cut, does not have the mark."""
+    if error.__cause__ is not None and is_refusal(error.__cause__):
+        with suppress(UserError):
+            return kaggle.find(mark) is None
+    return False
 
 
 def _mark(sha256: str) -> str:

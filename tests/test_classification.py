@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.config import AugmentConfig, Config, TrainConfig
+from pipeline.config import AugmentConfig, Config, PredictConfig, TrainConfig
 from pipeline.data.batches import Images
 from pipeline.errors import UserError
 from pipeline.tasks.classification import Classification, log_loss, softmax, to_frame
@@ -147,12 +147,13 @@ class TestPredictions:
             predictions({"a": [1, 0, 0], "b": [0, 1, 0]}),
             predictions({"a": [0, 0, 1], "b": [0, 1, 0]}),
         )
-        mean = TASK.average([first, second], tmp_path)
+        mean = TASK.average([first, second], tmp_path, PredictConfig())
         pd.testing.assert_frame_equal(mean, predictions({"a": [0.5, 0, 0.5], "b": [0, 1, 0]}))
 
     def test_an_average_of_many_keeps_its_precision(self, tmp_path):
         third = predictions({"a": [1 / 3, 1 / 3, 1 / 3]})
-        pd.testing.assert_frame_equal(TASK.average([third] * 1000, tmp_path), third, rtol=1e-7)
+        mean = TASK.average([third] * 1000, tmp_path, PredictConfig())
+        pd.testing.assert_frame_equal(mean, third, rtol=1e-7)
 
 
 def test_log_loss_by_hand_and_of_certain_mistakes():

@@ -71,3 +71,12 @@ def test_raw_that_does_not_exist_is_named(capfd):
     assert code == 2
     assert "nowhere" in err
     assert "Traceback" not in err
+
+
+def test_the_wandb_view_needs_no_data(capfd, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    code, _, err = _exit(capfd, "workspace")
+    assert code == 2
+    assert "needs a login" in err
+    assert list(tmp_path.iterdir()) == []

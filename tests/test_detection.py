@@ -136,6 +136,13 @@ class TestPrediction:
         assert sliced["labels"].tolist() == [["green"], []]
         np.testing.assert_allclose(sliced["boxes"][0], [box], atol=0.01)
 
+    @pytest.mark.parametrize("options", [{"flip": True}, {"flip": False, "scales": (0.5, 1.0)}])
+    def test_what_only_slices_show_is_as_sure_as_what_they_said(self, tmp_path, options):
+        """Weighted fusion lowers what few views saw; a small object is in no view of the whole image."""
+        frame = frame_of({"large": (200, 256, [("green", [104, 100, 116, 112])])}, tmp_path)
+        found = predict(Finder(least=9), TASK, request_for(frame, tmp_path, tile=64, overlap=0.5, **options))
+        assert found["scores"].tolist() == [pytest.approx([0.9], abs=0.01)]
+
     def test_slices_reach_the_borders(self, tmp_path):
         box = [244, 190, 256, 200]
         frame = frame_of({"large": (200, 256, [("red", box)])}, tmp_path)
@@ -167,8 +174,10 @@ class TestFusion:
     two = (torch.tensor([[0.0, 0, 12, 10]]), torch.tensor([0.4]), torch.tensor([0]))
     none = (torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
 
-    def test_one_list_stays_as_it_is(self):
-        assert fuse([self.one], PredictConfig()) is self.one
+    def test_one_list_stays_as_it_is_up_to_its_limit(self):
+        for limit in (100, 1):
+            alone = fuse([self.one], PredictConfig(max_boxes=limit))
+            assert all(torch.equal(part, whole[:limit]) for part, whole in zip(alone, self.one, strict=True))
 
     def test_weighted_fusion_averages_and_doubts_what_one_view_alone_sees(self):
         boxes, scores, labels = fuse([self.one, self.two], PredictConfig(fusion="wbf"))
@@ -200,15 +209,24 @@ class TestAverage:
     def test_folds_are_fused_and_masks_of_several_dropped(self, tmp_path):
         frames = [to_frame(["x", "y"], [found, TestFusion.none], NAMES, [["m"] * len(found[0]), []])
                   for found in (TestFusion.one, TestFusion.two)]  # fmt: skip
-        assert TASK.average(frames[:1], tmp_path) is frames[0]
-        mean = TASK.average(frames, tmp_path)
+        assert TASK.average(frames[:1], tmp_path, PredictConfig()) is frames[0]
+        mean = TASK.average(frames, tmp_path, PredictConfig())
         assert list(mean.columns) == ["image_id", "boxes", "scores", "labels"]
         assert mean["labels"].tolist() == [["red", "green"], []] and mean["boxes"][1] == []
         assert mean["scores"][0] == pytest.approx([0.6, 0.3])
 
+    @pytest.mark.parametrize("limit", [1, 120])
+    def test_folds_are_fused_as_the_run_says(self, tmp_path, limit):
+        corners = torch.arange(150.0).view(-1, 1) * 10
+        boxes = torch.cat((corners, corners, corners + 5, corners + 5), dim=1)
+        many = boxes, torch.full((150,), 0.5), torch.zeros(150).long()
+        frames = [to_frame(["x"], [many], NAMES)] * 2
+        mean = TASK.average(frames, tmp_path, PredictConfig(max_boxes=limit))
+        assert len(mean["boxes"][0]) == limit
+
     def test_no_box_anywhere(self, tmp_path):
         frames = [to_frame(["x"], [TestFusion.none], NAMES)] * 2
-        assert TASK.average(frames, tmp_path)["boxes"].tolist() == [[]]
+        assert TASK.average(frames, tmp_path, PredictConfig())["boxes"].tolist() == [[]]
 
 
 def drawn_box(image: np.ndarray, label: int) -> list[int]:

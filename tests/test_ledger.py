@@ -49,6 +49,12 @@ def test_recording_a_run_again_replaces_its_row_in_place(tmp_path):
     assert rows["cv_score"].tolist() == ["0.875", "0.9", "0.875"]
 
 
+def test_a_score_that_is_no_number_is_an_empty_cell(tmp_path):
+    ledger = tmp_path / "ledger.csv"
+    record(ledger, replace(ROW, cv_score=float("nan"), cv_std=float("inf")))
+    assert read_ledger(ledger).loc[0, ["cv_score", "cv_std", "minutes"]].tolist() == ["", "", "7.5"]
+
+
 def test_columns_this_version_does_not_know_are_kept(tmp_path):
     ledger = tmp_path / "ledger.csv"
     ledger.write_text('run,cv_score,lb_score,note\na,0.8,0.79,"first, and best"\nb,0.7,,\n')

@@ -89,7 +89,7 @@ def test_a_map_that_is_there_is_not_predicted_again(frame, tmp_path):
 
 def test_the_average_of_folds_is_written_image_by_image(frame, tmp_path):
     frames = [_predict(frame, tmp_path / name, flip=False) for name in ("one", "two")]
-    mean = TASK.average(frames, tmp_path / "mean")
+    mean = TASK.average(frames, tmp_path / "mean", PredictConfig())
     assert TASK.confusion(frame, mean).mean_iou == 1.0
     assert all(path.startswith(str(tmp_path / "mean")) for path in mean["map_file"])
 
@@ -165,6 +165,10 @@ class TestRows:
 
     def rows(self, *rows: tuple[str, str]) -> pd.DataFrame:
         return pd.DataFrame(rows, columns=["id", "rle"])
+
+    def test_nothing_but_background_is_a_submission_without_rows(self):
+        empty = self.rows()
+        assert self.form.checked(empty, empty, self.test, "s.csv").empty
 
     def test_a_row_for_each_class_but_background(self):
         mask = np.array([[0, 3], [3, 20], [0, 0]], dtype="uint8")

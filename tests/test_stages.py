@@ -77,6 +77,24 @@ def test_preview_draws_the_augmented_images(folder, capfd):
         assert len(np.unique(np.asarray(picture.convert("L")))) > 100
 
 
+def test_the_learning_rate_stage_suggests_and_draws(folder, capfd):
+    line = _stage(capfd, "lr-find", "--config", "one", "--out", "lr.png")
+    assert line == "learning rates: lr.png"
+    with Image.open(folder / "lr.png") as picture:
+        assert picture.width > 300
+
+
+def test_losses_that_suggest_no_learning_rate_are_drawn_all_the_same(folder, capfd, monkeypatch):
+    monkeypatch.setattr("pipeline.stages.training_step", lambda *_: lambda lr: 1 + lr)
+    with pytest.raises(SystemExit) as stop:
+        _stage(capfd, "lr-find", "--config", "one", "--out", "lr.png")
+    assert stop.value.code == 2
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert "fell at no learning rate" in error and "drawn in lr.png" in error
+    with Image.open(folder / "lr.png") as picture:
+        assert picture.width > 300
+
+
 def test_export_links_every_image_once_for_each_use(folder, capfd):
     _stage(capfd, "export", "--config", "one", "--out", "tree")
     assert len(list((folder / "tree" / "train_valid").glob("*/*.png"))) == 200
@@ -115,6 +133,13 @@ def test_the_best_epoch_is_chosen_by_predicting_so_that_is_trained_again(folder,
         CONFIGS,
         ["train", "--raw", "raw", "--config", "one", "--train.keep", "best", "--predict.shift", "2"],
     )
+    assert "epoch 1/1" in capfd.readouterr().err
+
+
+def test_a_fold_whose_weights_were_deleted_is_trained_and_not_borrowed(folder, capfd):
+    _stage(capfd, "train", "--config", "one")
+    next((folder / "runs" / "cifar10").glob("one-*/fold0/last.pt")).unlink()
+    main(Competition(), CONFIGS, ["train", "--raw", "raw", "--config", "one", "--predict.shift", "2"])
     assert "epoch 1/1" in capfd.readouterr().err
 
 

@@ -1,26 +1,29 @@
 """Uploads by the real `kaggle` client, against a server on this machine that speaks Kaggle's protocol."""
 
 import email.utils
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from filelock import FileLock
 
+from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline import hand_in, kaggle_retry, kaggle_submissions
+from competitions.cifar10.configs import CONFIGS
+from pipeline import hand_in, kaggle_client, kaggle_retry, kaggle_submissions
+from pipeline.cli import main
+from pipeline.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.data.prepare import Prepared
 from pipeline.errors import UserError
 from pipeline.files import file_hash
 from pipeline.ledger import UPLOAD_COLUMNS, UPLOADING, LedgerRow, read_ledger, record, update_upload
-from pipeline.paths import Paths
-from pipeline.track.wandb_log import TrackConfig
 from pipeline.upload import refresh_scores, should_upload, upload
-from pipeline.workbench import Workbench
+from pipeline.workbench import Workshop
+from tests.helpers import TINY
 from tests.loopback import Answer, KaggleLoopback, Mishap, closed_port_url, forget_kaggle_credentials
 
 RUN = "fast-20260101-0123abcd"
@@ -69,7 +72,7 @@ class Place:
     data: Prepared
 
     def upload(self, run: str | None = RUN, **options) -> str:
-        return upload(Competition(), self.data, run, self.folder, **options)
+        return upload(Competition(), lambda run, kind: self.data, run, self.folder, **options)
 
     def failure(self, run: str | None = RUN, **options) -> str:
         """The one sentence of an upload that fails."""
@@ -141,7 +144,7 @@ def test_a_competition_that_is_not_on_kaggle(kaggle: KaggleLoopback, place: Plac
     competition = Competition()
     competition.kaggle_slug = None
     for call in (
-        lambda: upload(competition, place.data, RUN, place.folder),
+        lambda: upload(competition, lambda run, kind: place.data, RUN, place.folder),
         lambda: refresh_scores(competition, place.folder),
     ):
         with pytest.raises(UserError, match="cifar10 is not on Kaggle"):
@@ -278,6 +281,7 @@ def test_each_refusal_is_said_at_once(
     assert words in place.failure()
     assert clock.pauses == []
     assert kaggle.submissions == []
+    assert place.row()["uploaded"] == ""  # nothing is on its way
 
 
 def test_an_expired_token(kaggle: KaggleLoopback, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +341,7 @@ def test_a_dead_network(kaggle: KaggleLoopback, place: Place, monkeypatch: pytes
 def test_a_silent_server_is_a_failed_connection(
     kaggle: KaggleLoopback, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kaggle_submissions, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(kaggle_client, "TIMEOUT_S", 0.2)
     kaggle.methods["ListSubmissions"] = lambda request: Answer(body=b"{}", stall=1)
     assert "check the network" in place.failure()
 
@@ -408,6 +412,23 @@ def test_a_network_that_dies_right_before_handing_in(kaggle: KaggleLoopback, pla
     kaggle.mishaps["StartSubmissionUpload"] = [Mishap()] * 5
     assert "check the network" in place.failure()
     assert place.row()["uploaded"] == UPLOADING
+    assert "submission 1000, public 0.91230" in place.upload()
+    assert len(kaggle.submissions) == 1
+
+
+def test_a_refusal_that_is_not_about_the_file_leaves_the_upload_open(
+    kaggle: KaggleLoopback, place: Place
+) -> None:
+    """The file is taken, and then Kaggle shows its list no more."""
+
+    def create_and_close(request: dict) -> dict:
+        kaggle.refusals["ListSubmissions"] = 403
+        return kaggle._create(request)
+
+    kaggle.methods["CreateSubmission"] = create_and_close
+    place.failure()
+    assert place.row()["uploaded"] == UPLOADING
+    kaggle.refusals.clear()
     assert "submission 1000, public 0.91230" in place.upload()
     assert len(kaggle.submissions) == 1
 
@@ -487,20 +508,118 @@ def test_scores_without_runs(kaggle: KaggleLoopback, tmp_path: Path) -> None:
 # --- the stages
 
 
-def test_the_stages_find_the_competitions_folder(kaggle: KaggleLoopback, place: Place) -> None:
-    inner = replace(place, folder=place.folder / "cifar10")
-    inner.folder.mkdir()
-    inner.add(RUN)
-    paths = Paths(data=place.folder, runs=place.folder, submissions=place.folder)
-    experiment = SimpleNamespace(
-        competition=Competition(), data=place.data, paths=paths, track=TrackConfig(wandb="disabled")
-    )
-    bench = Workbench("fast", [experiment], None)
-    assert hand_in.upload(bench).startswith(f"upload: {RUN}, submission 1000")
-    assert hand_in.scores(bench) == f"scores: {inner.folder / 'ledger.csv'} (0 changed)"
+@pytest.fixture
+def project(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The working folder is a project with the run of `place` and no data."""
+    monkeypatch.chdir(place.folder)
+    folder = Path("submissions") / "cifar10"
+    folder.mkdir(parents=True)
+    made = replace(place, folder=folder)
+    made.add(RUN)
+    return made
+
+
+def _stage(*arguments: str, configs: dict[str, Config] = CONFIGS) -> None:
+    main(Competition(), configs, [*arguments, "--track.wandb", "disabled"])
+
+
+def _refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """The last line of a stage that ends with status 2."""
+    with pytest.raises(SystemExit) as stop:
+        _stage(*arguments)
+    assert stop.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_stages_find_the_competitions_folder(
+    kaggle: KaggleLoopback, project: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(Workshop, "data_of", lambda workshop, run, kind: project.data)
+    _stage("upload", "--data", "kaggle")
+    assert capsys.readouterr().out.startswith(f"upload: {RUN}, submission 1000")
+    _stage("scores")
+    assert capsys.readouterr().out == f"scores: {project.folder / 'ledger.csv'} (0 changed)\n"
     kaggle.submissions[0]["privateScore"] = "0.5"
-    assert hand_in.scores(bench).endswith("(1 changed)")
-    assert inner.row()["lb_private"] == "0.5"
+    _stage("scores")
+    assert capsys.readouterr().out.endswith("(1 changed)\n")
+    assert project.row()["lb_private"] == "0.5"
+
+
+def test_scores_need_no_data(kaggle: KaggleLoopback, project: Place) -> None:
+    """With credentials, `--data auto` would download the competition."""
+    _stage("scores")
+    assert set(kaggle.calls) == {"IntrospectToken", "ListSubmissions"}
+    assert not Path("data").exists()
+
+
+def test_uploading_a_run_on_a_folder_asks_for_it_before_all_is_downloaded(
+    kaggle: KaggleLoopback, project: Place, capsys: pytest.CaptureFixture
+) -> None:
+    project.add(RUN, data="folder")
+    told = _refused(capsys, "upload")
+    assert f"{RUN} was trained on a folder of raw files" in told and "the same RAW=<folder> again" in told
+    assert kaggle.calls == [] and not Path("data").exists()
+
+
+TINY_RUN = Config(
+    folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
+    model=ModelConfig(TINY),
+    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    predict=PredictConfig(flip=False),
+)
+TINY_CONFIGS = {"one": TINY_RUN, "other": replace(TINY_RUN, train=replace(TINY_RUN.train, seed=7))}
+
+
+@pytest.fixture
+def raw_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The competition's files as Kaggle sends them: 60 training and 12 test images."""
+    monkeypatch.setattr(sample, "TRAIN", 60)
+    monkeypatch.setattr(sample, "TEST", 12)
+    sample.write_sample(tmp_path / "raw", CLASSES, seed=5)
+    return Path(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path / "raw")).read_bytes()
+
+
+def test_submit_uploads_last_once_and_never_fails_by_it(
+    kaggle: KaggleLoopback, raw_zip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kaggle.files[f"/storage/{SLUG}.zip"] = raw_zip
+    row = Place(Path("submissions") / "cifar10", None).row
+
+    def submit(name: str = "one") -> tuple[str, str]:
+        """The run, and what was said."""
+        out = tmp_path / f"{name}.csv"
+        out.unlink(missing_ok=True)
+        _stage("submit", "--data", "kaggle", "--config", name, "--out", str(out), configs=TINY_CONFIGS)
+        told, said = capsys.readouterr()
+        path = Path(told.splitlines()[-1].removeprefix("submission: "))
+        assert path.read_bytes() == out.read_bytes()
+        return path.stem, said
+
+    kaggle.limits = {"numToday": 5, "numTotal": 9, "numAllowedNow": 0}
+    run, said = submit()
+    assert "not uploaded: today's submissions to cifar-10 are used up" in said
+    assert kaggle.submissions == [] and row(run)["uploaded"] == ""
+
+    kaggle.limits["numAllowedNow"] = 1
+    kaggle.scored = {"status": "ERROR", "errorDescription": "no such rows"}
+    _, said = submit()
+    assert "warning: Kaggle could not score" in said and "not uploaded" not in said
+    assert row(run)["reference"] == "1000"
+
+    asked = len(kaggle.calls)
+    _, said = submit()
+    assert "uploaded before, as submission 1000" in said
+    assert len(kaggle.calls) == asked
+
+    kaggle.scored = {"status": "COMPLETE", "publicScore": "0.1", "privateScore": "0.2"}
+    other, said = submit("other")
+    assert f"upload: {other}, submission 1001, public 0.1, private 0.2" in said
+
+    asked = len(kaggle.calls)
+    _stage("blend", "--data", "kaggle", "--config", "one", "--runs", run, other, configs=TINY_CONFIGS)
+    blended = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("submission: ")).stem
+    assert len(kaggle.calls) == asked and row(blended)["uploaded"] == ""
 
 
 def test_scores_are_logged_as_numbers_with_the_gap_to_the_cv() -> None:

@@ -50,7 +50,9 @@ def predict_boxes(model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
                     masks.append(_as_json(detected[3], images[number].shape[:2]))
         if config.tile:
             for number, image in enumerate(images):
-                found[number] += _detect_slices(model, image, request)
+                slices = _detect_slices(model, image, request)
+                if slices:
+                    found[number] = [_suppressed([whole, slices], config.nms_iou) for whole in found[number]]
         fused = [fuse(lists, config) for lists in found]
         ids = request.images.frame["image_id"].iloc[rows]
         yield to_frame(ids.tolist(), fused, request.classes, masks if with_masks else None)
@@ -86,12 +88,17 @@ def _detect(
         yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
 
 
-def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> list[Found]:
-    """Boxes of overlapping tiles, each looked at as if it were an image (SAHI, arXiv 2202.06934)."""
+def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> Found | None:
+    """Boxes of overlapping tiles, each looked at as if it were an image (SAHI, arXiv 2202.06934).
+
+    They complete every view of the whole image, as there, and are no view of their own: an object too small
+    for the whole image to show it would count as one that most views do not see. None for an image that is
+    no larger than a tile.
+    """
     tile, config = request.config.tile, request.config
     height, width = image.shape[:2]
     if max(height, width) <= tile:
-        return []
+        return None
     step = max(1, int(tile * (1 - config.overlap)))
     tops = [*range(0, max(height - tile, 0), step), max(height - tile, 0)]
     lefts = [*range(0, max(width - tile, 0), step), max(width - tile, 0)]
@@ -103,23 +110,25 @@ def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> lis
         tiles = [image[top : top + tile, left : left + tile] for top, left in batch]
         for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, False), strict=True):
             found.append((detected[0] + torch.tensor([left, top]).repeat(2), *detected[1:3]))
-    # An object that is in several tiles is one: slices are suppressed together, then count as one view.
+    return _suppressed(found, config.nms_iou)  # an object that is in several tiles is one
+
+
+def _suppressed(found: Sequence[Found], iou: float) -> Found:
+    """The boxes of several looks at one image; of two of a class with a greater IoU only the better."""
     boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    kept = batched_nms(boxes, scores, labels, config.nms_iou)
-    return [(boxes[kept], scores[kept], labels[kept])]
+    kept = batched_nms(boxes, scores, labels, iou)
+    return boxes[kept], scores[kept], labels[kept]
 
 
 def fuse(lists: Sequence[Found], config: PredictConfig) -> Found:
     """The boxes of several views or models of one image as one list, by descending score."""
     if len(lists) == 1:
-        return lists[0]
-    if config.fusion == "wbf":
+        boxes, scores, labels = lists[0]
+    elif config.fusion == "wbf":
         threshold = max(FUSION_IOU, min(1.0, config.nms_iou + MARGIN))
         boxes, scores, labels = weighted_boxes_fusion(*zip(*lists, strict=True), iou_threshold=threshold)
     else:
-        boxes, scores, labels = (torch.cat(parts) for parts in zip(*lists, strict=True))
-        kept = batched_nms(boxes, scores, labels, config.nms_iou)
-        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+        boxes, scores, labels = _suppressed(lists, config.nms_iou)
     return boxes[: config.max_boxes], scores[: config.max_boxes], labels[: config.max_boxes]
 
 

@@ -18,6 +18,7 @@ from pipeline.models.checkpoint import Checkpoint
 from pipeline.paths import default_paths
 from pipeline.predict import Request, predict
 from pipeline.progress import progress
+from pipeline.runs import predict_config
 from pipeline.submit import write_submission
 
 CHECKPOINT = "model.pt"
@@ -54,14 +55,14 @@ def _predict_run(
     members = members_of(run)
     if members:
         frames = [_predict_run(competition, run.parent / name, data, work / name, device) for name in members]
-        return average(competition.task, frames, members, work / "test")
+        return average(competition.task, frames, members, work / "test", predict_config(run))
     folds = sorted(run.glob(f"fold*/{CHECKPOINT}"))
     if not folds:
         raise UserError(f"{run} has no fold with a {CHECKPOINT}: build the bundle again from a finished run")
     frames = [
         _predict_fold(competition, path, data, work / path.parent.name / "test", device) for path in folds
     ]
-    return competition.task.average(frames, work / "test")
+    return competition.task.average(frames, work / "test", predict_config(run))
 
 
 def _predict_fold(

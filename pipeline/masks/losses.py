@@ -7,7 +7,7 @@ what is ignored, and one NaN in a gradient ends a training.
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -150,22 +150,28 @@ class SumLoss(nn.Module):
         )
 
 
-def build_loss(names: str, label_smoothing: float = 0.0) -> SumLoss:
+def build_loss(
+    names: str,
+    label_smoothing: float = 0.0,
+    adjust: Callable[[nn.Module], nn.Module] = lambda loss: loss,
+) -> SumLoss:
     """Build what a text such as ``ce+0.5*lovasz`` describes.
 
     Parameters
     ----------
     names : one or more of ce, dice, focal and lovasz, each with a factor or none, joined by a plus.
     label_smoothing : of ce; the others have none.
+    adjust : applied to ce and focal, which follow the classes' frequencies. dice and lovasz stand for a
+        measure of what is predicted, which has the logits as they are.
 
     Raises
     ------
     UserError : an unknown name, or a factor that is no number above 0.
     """
     known = {
-        "ce": lambda: CrossEntropy(label_smoothing),
+        "ce": lambda: adjust(CrossEntropy(label_smoothing)),
         "dice": SoftDice,
-        "focal": Focal,
+        "focal": lambda: adjust(Focal()),
         "lovasz": LovaszSoftmax,
     }
     losses, weights = [], []

@@ -61,13 +61,12 @@ def image_probabilities(
         scaled = image
         if size != (height, width):
             scaled = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=scale < 1)
-        for flipped in (False, True) if config.flip else (False,):
-            view = scaled.flip(3) if flipped else scaled
-            values = _one_view(model, view, config)
-            values = values.flip(3) if flipped else values
-            if size != (height, width):
-                values = F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
-            views.append(values[0])
+        values = _one_view(model, scaled, config)
+        if config.flip:
+            values = (values + _one_view(model, scaled.flip(3), config).flip(3)) / 2
+        if size != (height, width):
+            values = F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
+        views.append(values[0])
     return torch.stack(views).mean(dim=0) if len(views) > 1 else views[0]
 
 

@@ -33,6 +33,8 @@ class MaskRows:
         expected = [self.id_column, self.rle_column]
         if list(frame.columns) != expected:
             raise UserError(f"{name}: the columns are {list(frame.columns)}, and must be {expected}")
+        if frame.empty:  # nothing but background is a legal answer
+            return frame
         ids = frame[self.id_column].astype("str")
         if ids.duplicated().any():
             twice = ids[ids.duplicated()].unique()

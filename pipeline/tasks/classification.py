@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.data.batches import Images, Targets
 from pipeline.errors import UserError
 from pipeline.models.build import build_classifier
@@ -77,7 +77,7 @@ class Classification:
         for ids, values in view_probabilities(model, softmax, request):
             yield to_frame(ids, values, request.classes)
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
         """Arithmetic mean of the probabilities."""
         mean = np.mean(
             [frame.drop(columns="image_id").to_numpy() for frame in frames], axis=0, dtype=np.float64

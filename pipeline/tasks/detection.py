@@ -104,13 +104,12 @@ class Detection:
         """image_id and lists of boxes, scores and labels."""
         return predict_boxes(model, request)
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
-        """Weighted fusion of the boxes. Masks of several models have no mean: one model's are kept as they
-        are, those of several are dropped."""
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
+        """Boxes fused as those of several views are. Masks of several models have no mean: one model's are
+        kept as they are, those of several are dropped."""
         if len(frames) == 1:
             return frames[0]
         classes = sorted({label for frame in frames for labels in frame["labels"] for label in labels})
-        config = PredictConfig()
         rows = zip(*(frame.itertuples() for frame in frames), strict=True)
         fused = [fuse([from_frame(row, classes) for row in same], config) for same in rows]
         return to_frame(frames[0]["image_id"].tolist(), fused, classes)

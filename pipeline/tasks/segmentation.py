@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import albumentations as A
@@ -10,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.data.batches import Images
 from pipeline.errors import UserError
 from pipeline.masks.confusion import Confusion
@@ -41,7 +42,8 @@ class Segmentation:
     target_columns = ("mask",)
 
     def __init__(self, classes: Sequence[str], colors: np.ndarray) -> None:
-        """`classes` by mask value, background first; `colors` uint8 (256, 3) by mask value."""
+        """`classes` by mask value, background first; `colors` uint8 (K, 3) by mask value, one for each class
+        or more."""
         self.names, self.colors = list(classes), colors
 
     def classes(self, train: pd.DataFrame) -> list[str]:
@@ -91,16 +93,16 @@ class Segmentation:
 
     def objective(self, config: TrainConfig, targets: "Masks") -> OutputLoss:
         """The sum of losses that ``train.loss`` names, of adjusted logits where that is asked for."""
-        loss: nn.Module = build_loss(config.loss, config.label_smoothing)
-        if config.logit_adjustment:
-            loss = LogitAdjusted(loss, targets.pixels(len(self.names)), config.logit_adjustment)
-        return OutputLoss(loss)
+        if not config.logit_adjustment:
+            return OutputLoss(build_loss(config.loss, config.label_smoothing))
+        adjust = partial(LogitAdjusted, pixels=targets.pixels(len(self.names)), tau=config.logit_adjustment)
+        return OutputLoss(build_loss(config.loss, config.label_smoothing, adjust))
 
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """image_id, map_file, height and width, an image at a time."""
         return predict_maps(model, request, len(self.names))
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
         """Mean of the probabilities, one image in memory at a time; written to `folder`."""
         if len(frames) == 1:
             return frames[0]

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.config import AugmentConfig, Config, ModelConfig, TrainConfig
+from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.data.batches import Images, Targets
 from pipeline.predict import Request
 from pipeline.transforms import Preprocess
@@ -50,10 +50,10 @@ class Task(Protocol):
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """Predictions of the rows asked for, in order, a part at a time; `pipeline.predict` joins them."""
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
         """Mean of several predictions frames over the same ids in the same order.
 
-        `folder` is for files that a predictions frame refers to.
+        `folder` is for files that a predictions frame refers to; `config` says how boxes are fused.
         """
 
     def report(

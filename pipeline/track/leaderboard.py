@@ -25,7 +25,7 @@ from pipeline.paths import default_paths
 
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("base.js", "table.js", "charts.js", "compare.js", "main.js")
-NEEDED = ("date", "config", "data", "metric", "cv_score")
+NEEDED = ("date", "config", "data", "metric")
 """Columns that every row fills, besides ``run``; all others may be absent or blank."""
 
 

@@ -1,6 +1,7 @@
 """Losses of segmentation: against definitions, with ignored pixels, and without any pixel that counts."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -147,6 +148,15 @@ def test_logit_adjustment_leaves_that_much_less_of_the_frequencies(tau):
     torch.testing.assert_close(
         (logits - logits[:, :1]).flatten().detach(), expected - expected[0], atol=0.01, rtol=0
     )
+
+
+def test_losses_that_stand_for_a_measure_are_not_adjusted():
+    logits, targets = example()
+    adjusted = partial(LogitAdjusted, pixels=[90, 5, 3, 1, 1], tau=0.5)
+    built = build_loss("ce+dice+lovasz", adjust=adjusted)(logits, targets)
+    parts = [adjusted(CrossEntropy()), SoftDice(), LovaszSoftmax()]
+    torch.testing.assert_close(built, sum(part(logits, targets) for part in parts))
+    assert not torch.allclose(built, build_loss("ce+dice+lovasz")(logits, targets))
 
 
 def test_a_class_without_pixels_is_not_made_likely():

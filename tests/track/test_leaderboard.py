@@ -142,7 +142,6 @@ def test_without_runs_there_is_a_page_without_boards(tmp_path, text):
             r"line 3 \(run a-.*cv_score 'good'",
         ),
         (HEADER + GOOD.replace("0.8478", "nan"), r"line 2 .*cv_score 'nan' is not a finite number"),
-        (HEADER + GOOD.replace("0.8478", ""), r"line 2 .*cv_score is blank"),
         (HEADER + GOOD.replace("2026-11-22T02:15:27", "yesterday"), r"line 2 .*date 'yesterday'"),
         (
             HEADER + GOOD.replace("accuracy_score", "accuracy"),

@@ -1,5 +1,6 @@
 """The leaderboard page in a real browser: sorting, filtering, comparing, the charts, a phone, no network."""
 
+import datetime
 import json
 import os
 import re
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from pipeline.ledger import LedgerRow, record
-from pipeline.track.leaderboard import collect, write_leaderboard
+from pipeline.ledger import UPLOADING, LedgerRow, record, update_upload
+from pipeline.track.leaderboard import collect, render, write_leaderboard
 from tests.track.project import Project, make_project
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
@@ -395,6 +396,44 @@ def test_without_runs_it_says_how_to_get_one(browser, tmp_path):
     assert "No runs yet" in text(browser, "#nothing") and "make submit" in text(browser, "#nothing")
     assert not browser.find_element(By.ID, "content").is_displayed()
     screenshot(browser, "empty")
+
+
+def test_an_upload_that_was_cut_is_not_shown_as_one_without_a_score(browser, tmp_path):
+    ledger = tmp_path / "submissions" / "birds" / "ledger.csv"
+    for name in ("a-1", "b-1"):
+        row = LedgerRow(
+            name, "2026-11-22T02:15:27", "a", "d", "none", "kaggle", "x_error", 0.25, 0.0, 1, 10, "s", 2.0
+        )
+        record(ledger, row)
+    update_upload(ledger, "a-1", uploaded=UPLOADING)
+    update_upload(ledger, "b-1", uploaded="2026-11-23T02:15:27Z", reference="17")
+    show(browser, write_leaderboard(tmp_path / "submissions", tmp_path / "runs", tmp_path / "page.html"))
+    assert dict(zip(shown(browser), cells(browser, "lb_public"), strict=True)) == {
+        "a-1": "upload cut",
+        "b-1": "no score yet",
+    }
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_runs_without_a_cv_are_shown_at_the_end(browser, project, tmp_path, scored):
+    (board, _) = collect(project.submissions, project.runs, "")
+    blank = [run for run in board["runs"] if run["lb_public"] is not None][:3]
+    if not scored:
+        board["runs"] = blank
+    for run in blank:
+        run["cv_score"] = None
+        run["lb_public"] = run["lb_public"] if scored else None
+        run["lb_private"] = None
+    page = tmp_path / "page.html"
+    page.write_text(render([board], datetime.datetime(2026, 1, 2)))
+    show(browser, page)
+    assert set(cells(browser, "cv_score")[-3:]) == set(cells(browser, "gap")[-3:]) == {"–"}
+    drawn = {point.get_attribute("data-run") for point in browser.find_elements(By.CSS_SELECTOR, ".point.cv")}
+    assert bool(drawn) == scored and not drawn & {run["run"] for run in blank}
+    if not scored:
+        assert text(browser, "#time") == "No run shown here has a score."
+    assert browser.get_log("browser") == []
 
 
 def test_a_single_run_and_hostile_names_are_shown_as_they_are(browser, tmp_path):

@@ -26,7 +26,7 @@ function fill(element, attributes, children) {
 
 const time = (run) => new Date(run.date).getTime();
 const isSample = (run) => run.data === "sample";
-const gap = (run) => (run[state.side] === null ? null : run.cv_score - run[state.side]);
+const gap = (run) => (run[state.side] === null || run.cv_score === null ? null : run.cv_score - run[state.side]);
 const finite = (values) => values.filter((value) => value !== null);
 
 // Scores of generated sample images say nothing about real ones: they count only where there is nothing else.
@@ -70,9 +70,10 @@ function correlation(xs, ys) {
   return spread > 0 ? product(xs, middleX, ys, middleY) / spread : null;
 }
 
-// The runs that have a leaderboard score, each with its two ranks among them.
+// The runs that have a CV and a leaderboard score, each with its two ranks among them. A CV may be blank: some
+// scores are undefined for some images.
 function ranked(runs) {
-  const scored = comparable(runs).filter((run) => run[state.side] !== null);
+  const scored = comparable(runs).filter((run) => run[state.side] !== null && run.cv_score !== null);
   const cv = ranks(scored.map((run) => run.cv_score), state.board.larger);
   const lb = ranks(scored.map((run) => run[state.side]), state.board.larger);
   return scored.map((run, i) => ({ run, cv: cv[i], lb: lb[i], gap: lb[i] - cv[i] }));

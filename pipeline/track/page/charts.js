@@ -119,11 +119,15 @@ function showTime(runs) {
     return find("legend").replaceChildren();
   }
   const scores = finite(counted.flatMap((run) => [run.cv_score, run[state.side]]));
+  if (!scores.length) {
+    place.replaceChildren(make("p", {}, "No run shown here has a score."));
+    return find("legend").replaceChildren();
+  }
   const across = timeScale(counted.map(time), Math.max(2, place.clientWidth / 90));
   const { svg, x, y } = frame(place, "Score over time", across, niceScale(scores, 8), ["", state.board.metric]);
   svg.append(draw("path", { class: "steps", d: bestSoFar(counted, x, y) }));
   for (const run of counted) {
-    if (run.cv_std) svg.append(draw("line", { class: "spread", x1: x(time(run)), x2: x(time(run)), y1: y(run.cv_score - run.cv_std), y2: y(run.cv_score + run.cv_std) }));
+    if (run.cv_std && run.cv_score !== null) svg.append(draw("line", { class: "spread", x1: x(time(run)), x2: x(time(run)), y1: y(run.cv_score - run.cv_std), y2: y(run.cv_score + run.cv_std) }));
   }
   for (const kind of ["cv_score", state.side]) {
     for (const run of counted.filter((each) => each[kind] !== null)) {
@@ -136,12 +140,12 @@ function showTime(runs) {
 
 function bestSoFar(runs, x, y) {
   let [path, top] = ["", null];
-  for (const run of runs) {
+  for (const run of runs.filter((each) => each.cv_score !== null)) {
     const better = top === null || (state.board.larger ? run.cv_score > top : run.cv_score < top);
     if (better) path += top === null ? `M${x(time(run))} ${y(run.cv_score)}` : `H${x(time(run))}V${y(run.cv_score)}`;
     if (better) top = run.cv_score;
   }
-  return `${path}H${x(time(runs.at(-1)))}`;
+  return path && `${path}H${x(time(runs.at(-1)))}`;
 }
 
 function showLegend(leftOut) {

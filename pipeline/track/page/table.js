@@ -16,7 +16,8 @@ const COLUMNS = [
 ];
 
 const rankGap = (run) => state.board.gaps.get(run) ?? null;
-const leaderboardText = (run) => (run.lb_public === null && run.uploaded ? "no score yet" : scoreText(run.lb_public));
+// "uploading" is what an upload leaves behind that was cut before Kaggle's answer.
+const leaderboardText = (run) => (run.lb_public !== null || !run.uploaded ? scoreText(run.lb_public) : run.uploaded === "uploading" ? "upload cut" : "no score yet");
 
 // What one wants on top at the first click: good scores, new runs, small names.
 function firstOrder(column) {
@@ -76,7 +77,7 @@ function runRow(run) {
   const cells = COLUMNS.slice(1).map((column) => {
     const shown = column.show ? column.show(run) : String(column.value(run) ?? "–");
     const kinds = [column.score || column.number ? "number" : "", column.key === "git_sha" ? "mono" : ""];
-    if (shown === "–" || shown === "no score yet" || shown === "") kinds.push("none");
+    if (["–", "no score yet", "upload cut", ""].includes(shown)) kinds.push("none");
     if (column.key === "data" && isSample(run)) kinds.push("sample");
     const note = column.key === "git_sha" ? run.git_sha : column.key.startsWith("lb_") ? uploadNote(run) : null;
     return make("td", { class: kinds.filter(Boolean).join(" ") || null, title: note }, shown || "–");
@@ -95,5 +96,6 @@ function runHead(run) {
 
 function uploadNote(run) {
   if (!run.uploaded && !run.reference) return null;
+  if (run.uploaded === "uploading") return "make upload looks whether it arrived";
   return [run.uploaded && `uploaded ${run.uploaded}`, run.reference && `reference ${run.reference}`].filter(Boolean).join(", ");
 }

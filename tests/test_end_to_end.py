@@ -22,6 +22,7 @@ from pipeline.cli import main
 from tests.helpers import REPOSITORY
 
 QUICK = ("--folds.use", "1", "--train.epochs", "2", "--predict.shift", "0")
+SECRET = "a-secret-that-is-nobodys-business-0123"
 
 
 def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -39,7 +40,8 @@ def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE")}
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    return kept | {"PYTHONPATH": str(REPOSITORY), "HOME": str(home), "OMP_NUM_THREADS": "1"}
+    secrets = {"WANDB_API_KEY": SECRET, "HF_TOKEN": SECRET}
+    return kept | secrets | {"PYTHONPATH": str(REPOSITORY), "HOME": str(home), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,12 @@ def test_the_run_folder_holds_a_report_with_its_pictures(finished):
         assert f'src="{name}"' in page.read_text()
         with Image.open(page.parent / name) as picture:
             assert picture.width > 300
+
+
+def test_no_secret_of_the_environment_is_in_a_file_or_a_message(finished):
+    folder, result = finished
+    assert SECRET not in result.stdout + result.stderr
+    assert not [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
 def test_the_same_command_again_skips_all_work(finished, small_raw):

@@ -46,6 +46,19 @@ def test_the_bundle_of_a_kaggle_competition_mounts_its_files(options):
     assert dataset["id"].endswith("/" + values["BUNDLE"])
 
 
+def test_no_secret_of_the_environment_rides_along(options, monkeypatch):
+    secrets = {
+        "KAGGLE_API_TOKEN": "token-of-mine",
+        "KAGGLE_KEY": "key-of-mine",
+        "WANDB_API_KEY": "wandb-of-mine",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    folder = build_bundle(options("cifar10", config="fast"))
+    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"cifar10" in content and not [value for value in secrets.values() if value.encode() in content]
+
+
 def test_raw_files_of_another_competition_come_from_a_dataset(options, tmp_path):
     folder = build_bundle(options("voc", config="sample", data_source="somebody/voc-2012"))
     about = json.loads((folder / "kernel" / "kernel-metadata.json").read_text())

@@ -112,12 +112,15 @@ def test_a_fold_is_a_run_of_its_group_with_every_epoch(tmp_path, capsys):
     assert "wandb sync" in capsys.readouterr().err
 
 
-def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_path):
+def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("WANDB_API_KEY", "a-secret-key-of-wandb" * 2)
     Image.new("RGB", (8, 8)).save(tmp_path / "curves.png")
     (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
     ledger = pd.DataFrame({"run": ["a", "b"], "cv_score": ["0.8", "0.9"]})
     facts = {"cv_accuracy_score": 0.9, "folds": [0.9], "data": "folder"}
-    tracker(tmp_path).summary({}, facts, [tmp_path / "curves.png"], tmp_path / "s.csv", [], ledger)
+    tracker(tmp_path, wandb="offline").summary(
+        {}, facts, [tmp_path / "curves.png"], tmp_path / "s.csv", [], ledger
+    )
     found = records(tmp_path)
     summary = {
         item.key: item.value_json
@@ -132,7 +135,9 @@ def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_
     )
     assert "submission" in [record.artifact.type for record in found if record.HasField("artifact")]
     stored = b"".join(path.read_bytes() for path in (tmp_path / "wandb").rglob("*") if path.is_file())
-    assert b"a-secret-key-of-kaggle" not in stored
+    told = "".join(capfd.readouterr()).encode()
+    for secret in (b"a-secret-key-of-kaggle", b"a-secret-key-of-wandb"):
+        assert secret not in stored and secret not in told
 
 
 def test_without_artifacts_none_is_logged(tmp_path):

@@ -168,7 +168,8 @@ def _check_pretrained(name: str, entry: Config | Ensemble) -> None:
         if member.model.pretrained and member.model.weights is None:
             raise UserError(
                 f"config {name} starts {member.model.name} from published weights, and a kernel has no "
-                "network: name a file or folder of them with --weights, or choose a config without"
+                "network: name a file or folder of them with --weights (make: WEIGHTS=), or choose a config "
+                "without, such as CONFIG=sample"
             )
 
 

@@ -121,8 +121,9 @@ class Experiment:
     def _trained(self, fold: int) -> Checkpoint:
         folder = self.run.fold(fold)
         done, last = folder / TRAINED, folder / "last.pt"
-        if done.exists():
-            return Checkpoint.load(folder / f"{self.config.train.keep}.pt")
+        kept = folder / f"{self.config.train.keep}.pt"
+        if done.exists() and kept.exists():
+            return Checkpoint.load(kept)
         other = None if last.exists() else trained_elsewhere(self.run, fold)
         if other:
             say(f"fold {fold}: {other.parent.name} differs only in how it predicts, so its weights are taken")

@@ -136,10 +136,11 @@ def test_the_best_epoch_is_chosen_by_predicting_so_that_is_trained_again(folder,
     assert "epoch 1/1" in capfd.readouterr().err
 
 
-def test_a_fold_whose_weights_were_deleted_is_trained_and_not_borrowed(folder, capfd):
+@pytest.mark.parametrize("shift", ["0", "2"])
+def test_a_fold_whose_weights_were_deleted_is_trained_and_not_borrowed(folder, capfd, shift):
     _stage(capfd, "train", "--config", "one")
     next((folder / "runs" / "cifar10").glob("one-*/fold0/last.pt")).unlink()
-    main(Competition(), CONFIGS, ["train", "--raw", "raw", "--config", "one", "--predict.shift", "2"])
+    main(Competition(), CONFIGS, ["predict", "--raw", "raw", "--config", "one", "--predict.shift", shift])
     assert "epoch 1/1" in capfd.readouterr().err
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
@@ -613,6 +613,7 @@ strange = st.sampled_from(
 @pytest.mark.parametrize("name", NAMES)
 def test_strange_rois_do_no_harm(name, device) -> None:
     @settings(max_examples=60, deadline=None)
+    @example([(0.0, -1.0, -1.0, -float("inf"), -float("inf"))], -1, False, torch.float16)
     @given(
         st.lists(st.tuples(*[strange] * 5), max_size=4),
         st.sampled_from([-1, 2]),
@@ -629,7 +630,10 @@ def test_strange_rois_do_no_harm(name, device) -> None:
         assert out.isfinite().all() and grad.isfinite().all()
         assert run_reference(name, input.detach(), rois, ratio=ratio, aligned=aligned).isfinite().all()
         if len(rows) and name != "roi_pool":
-            nowhere = ~((rois[:, 0] > -1) & (rois[:, 0] < 2) & rois.isfinite().all(dim=1))
+            # Not aligned, a size of -inf is at least 1, so that an end at -inf is one after the start.
+            ends = rois[:, 3:].isfinite() | ((not aligned) & rois[:, 3:].isneginf())
+            placed = rois[:, 1:3].isfinite().all(dim=1) & ends.all(dim=1)
+            nowhere = ~((rois[:, 0] > -1) & (rois[:, 0] < 2) & placed)
             if name != "ps_roi_pool":
                 assert not out[nowhere].any()
 

@@ -1,8 +1,6 @@
 """The stage that combines finished runs into a new one."""
 
 import datetime
-import json
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,14 +67,8 @@ def _folds(run: Run) -> pd.Series:
     """The fold of each image with an out-of-fold prediction, by its id; of an ensemble or a blend, the one
     its first member has."""
     ids = read_frame(run.folder / "oof.parquet")["image_id"]
-    while not (path := run.folder / "folds.parquet").exists():
-        run = Run(run.folder.with_name(_about(run)["members"][0]))
-    return pd.read_parquet(path).set_index("image_id").loc[ids, "fold"]
-
-
-def _about(run: Run) -> dict[str, Any]:
-    """What the run's result depends on."""
-    return json.loads((run.folder / "config.json").read_text())
+    folds = pd.read_parquet(run.first_trained().folder / "folds.parquet")
+    return folds.set_index("image_id").loc[ids, "fold"]
 
 
 def _fold_scores(first: Experiment, folds: pd.Series, run: Run) -> list[float]:
@@ -102,7 +94,7 @@ def _find_run(experiment: Experiment, name: str) -> Run:
             f"there is no finished run {name} in {run.folder.parent}: "
             + (f"there are {name_some(known)}" if known else "make submit makes one")
         )
-    if _about(run)["fingerprint"] != experiment.data.fingerprint:
+    if run.description()["fingerprint"] != experiment.data.fingerprint:
         raise UserError(f"{name} was trained on other data than this: give the same RAW= or DATA=")
     return run
 
@@ -116,7 +108,7 @@ def _blend_into(first: Experiment, runs: list[Run], folds: pd.Series, run: Run, 
     check_alike(oofs, names)
     if method == "mean":
         for split, frames in (("oof", oofs), ("test", tests)):
-            mean = average(task, frames, names, run.folder / split, predict_config(run.folder))
+            mean = average(task, frames, names, run.folder / split, predict_config(run))
             save_frame(mean, run.folder / f"{split}.parquet")
         return "mean of all"
     ids = oofs[0]["image_id"]

@@ -8,7 +8,7 @@ from pipeline.deliver import Finished, copy_out, deliver
 from pipeline.errors import UserError
 from pipeline.ledger import read_ledger
 from pipeline.progress import say
-from pipeline.runs import checkpoints, read_frame
+from pipeline.runs import all_checkpoints, read_frame
 from pipeline.track.wandb_log import Tracker
 from pipeline.upload import refresh_scores, should_upload
 from pipeline.upload import upload as upload_run
@@ -31,7 +31,7 @@ def hand_in(bench: Workbench, whole: Finished) -> Path:
             path = path.with_suffix(other.suffix)
             other.write(read_frame(whole.run.folder / "test.parquet"), first.data, path)
         tracker = Tracker(bench.track, first.competition.slug, whole.run.name, whole.run.folder)
-        weights = checkpoints(whole.run.folder) if bench.track.artifacts == "all" else []
+        weights = all_checkpoints(whole.run) if bench.track.artifacts == "all" else []
         ledger = read_ledger(bench.submissions / "ledger.csv")
         tracker.summary(whole.config, delivered.facts, delivered.pictures, delivered.path, weights, ledger)
     if bench.out:

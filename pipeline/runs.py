@@ -37,6 +37,24 @@ class Run:
         path = self.folder / "summary.json"
         return json.loads(path.read_text()) if path.exists() else None
 
+    def description(self) -> dict[str, Any]:
+        """All that the result depends on; see `open_run`."""
+        return json.loads((self.folder / "config.json").read_text())
+
+    def members(self) -> list["Run"]:
+        """The runs that an ensemble or a blend was made of; none of a run that was trained."""
+        return [Run(self.folder.with_name(name)) for name in self.description().get("members", ())]
+
+    def checkpoints(self) -> list[Path]:
+        """The weights that each trained fold of its own predicts with."""
+        done = sorted(self.folder.glob(f"fold*/{TRAINED}"))
+        return [path.with_name(f"{json.loads(path.read_text())['keep']}.pt") for path in done]
+
+    def first_trained(self) -> "Run":
+        """This run; of an ensemble or a blend, its first member that was trained."""
+        members = self.members()
+        return members[0].first_trained() if members else self
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Mark the run as complete."""
         write_json(self.folder / "summary.json", summary)
@@ -75,22 +93,14 @@ def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
     return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
 
 
-def predict_config(folder: Path) -> PredictConfig:
-    """How the run in `folder` predicts; of an ensemble or a blend, how its first member does."""
-    about = json.loads((folder / "config.json").read_text())
-    if "members" in about:
-        return predict_config(folder.parent / about["members"][0])
-    return Config.from_json(about["config"]).predict
+def predict_config(run: Run) -> PredictConfig:
+    """How a run predicts; of an ensemble or a blend, how its first member does."""
+    return Config.from_json(run.first_trained().description()["config"]).predict
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The weights that the run in `folder` predicts with, one file for each fold; of an ensemble or a blend,
-    those of its members."""
-    about = json.loads((folder / "config.json").read_text())
-    if "members" in about:
-        return [path for name in about["members"] for path in checkpoints(folder.parent / name)]
-    done = sorted(folder.glob(f"fold*/{TRAINED}"))
-    return [path.with_name(f"{json.loads(path.read_text())['keep']}.pt") for path in done]
+def all_checkpoints(run: Run) -> list[Path]:
+    """Its own checkpoints and those of its members."""
+    return run.checkpoints() + [path for member in run.members() for path in all_checkpoints(member)]
 
 
 def trained_elsewhere(run: Run, fold: int) -> Path | None:
@@ -98,12 +108,12 @@ def trained_elsewhere(run: Run, fold: int) -> Path | None:
 
     None too where validation, which predicts, chooses the epoch that is kept or the last one.
     """
-    own = json.loads((run.folder / "config.json").read_text())
+    own = run.description()
     train = own["config"]["train"]
     if train["keep"] == "best" or train["patience"] is not None:
         return None
     for done in sorted(run.folder.parent.glob(f"*/fold{fold}/{TRAINED}")):
-        other = json.loads((done.parents[1] / "config.json").read_text())
+        other = Run(done.parents[1]).description()
         whole = all((done.parent / name).exists() for name in ("last.pt", "history.csv"))
         if whole and "config" in other and _training(other) == _training(own):
             return done.parent

@@ -1,6 +1,5 @@
 """A submission from checkpoints alone: what a kernel does whose training happened elsewhere."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from pipeline.models.checkpoint import Checkpoint
 from pipeline.paths import default_paths
 from pipeline.predict import Request, predict
 from pipeline.progress import progress
-from pipeline.runs import predict_config
+from pipeline.runs import Run, predict_config
 from pipeline.submit import write_submission
 
 CHECKPOINT = "model.pt"
@@ -55,14 +54,14 @@ def _predict_run(
     members = members_of(run)
     if members:
         frames = [_predict_run(competition, run.parent / name, data, work / name, device) for name in members]
-        return average(competition.task, frames, members, work / "test", predict_config(run))
+        return average(competition.task, frames, members, work / "test", predict_config(Run(run)))
     folds = sorted(run.glob(f"fold*/{CHECKPOINT}"))
     if not folds:
         raise UserError(f"{run} has no fold with a {CHECKPOINT}: build the bundle again from a finished run")
     frames = [
         _predict_fold(competition, path, data, work / path.parent.name / "test", device) for path in folds
     ]
-    return competition.task.average(frames, work / "test", predict_config(run))
+    return competition.task.average(frames, work / "test", predict_config(Run(run)))
 
 
 def _predict_fold(
@@ -91,13 +90,13 @@ def members_of(run: Path) -> list[str]:
 
     Raises UserError for a blend that is no plain mean.
     """
-    about = json.loads((run / "config.json").read_text())
+    about = Run(run).description()
     if about.get("method", "mean") != "mean":
         raise UserError(
             f"{run} is a blend by {about['method']}, and a kernel can only average: name a member, or "
             "blend with --method mean"
         )
-    return about.get("members", [])
+    return [member.name for member in Run(run).members()]
 
 
 def copy_checkpoints(run: Path, target: Path) -> list[str]:
@@ -120,15 +119,15 @@ def copy_checkpoints(run: Path, target: Path) -> list[str]:
 
 def _copy(run: Path, target: Path) -> list[str]:
     members = members_of(run)
-    folds = sorted(run.glob("fold*/trained.json"))
-    if not folds and not members:
+    weights = Run(run).checkpoints()
+    if not weights and not members:
         raise UserError(f"{run} has no checkpoints of its own: name a run that was trained")
     (target / run.name).mkdir(parents=True)
     (target / run.name / "config.json").write_bytes((run / "config.json").read_bytes())
-    for done in folds:
-        best = Checkpoint.load(done.with_name(f"{json.loads(done.read_text())['keep']}.pt"))
+    for path in weights:
+        best = Checkpoint.load(path)
         slim = Checkpoint(best.state, best.config, best.classes, best.preprocess, {})
-        slim.save(target / run.name / done.parent.name / CHECKPOINT)
+        slim.save(target / run.name / path.parent.name / CHECKPOINT)
     copied = [run.name]
     for name in members:
         copied += _copy(run.parent / name, target)

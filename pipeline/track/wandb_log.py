@@ -22,8 +22,8 @@ from pipeline.session import Epoch, FoldLog
 
 INIT_SECONDS = 20
 """Longest wait for wandb's answer when a run begins."""
-FINISH_SECONDS, OFFLINE_FINISH_SECONDS = 60, 300
-"""Longest waits when it ends; an offline run waits for a busy machine at most, and would lose its records."""
+FINISH_SECONDS = 60
+"""Longest wait when it ends; wandb's own process writes what is left when ours ends."""
 FIRST_ADDRESS = "https://api.wandb.ai"
 """Of wandb's server in older releases, and in the logins made with them."""
 
@@ -122,14 +122,14 @@ class Tracker:
             yield live
         finally:
             if live:
-                self._finish(live, mode)
+                self._finish(live)
 
     def mode(self) -> str:
         """online, offline or disabled: what is asked for and can be had."""
         mode = os.environ.get("WANDB_MODE") or self.config.wandb
         return "offline" if mode == "online" and (self.unreachable or not has_login()) else mode
 
-    def _finish(self, live: Any, mode: str) -> None:
+    def _finish(self, live: Any) -> None:
         """End a run, but do not wait for a network that does not answer."""
 
         def end() -> None:
@@ -141,7 +141,7 @@ class Tracker:
 
         thread = threading.Thread(target=end, daemon=True)
         thread.start()
-        thread.join(OFFLINE_FINISH_SECONDS if mode == "offline" else FINISH_SECONDS)
+        thread.join(FINISH_SECONDS)
         if thread.is_alive():
             self.unreachable = True
             _say_once(

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ops.nms import nms
+from ops.onnx import translation_table
 from ops.roi import roi_align
-from pipeline.onnx_export import translation_table
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime, onnx and onnxscript")
 pytest.importorskip("onnxscript", reason="needs onnxscript")

@@ -41,7 +41,7 @@ bench-detection: ops ## time the detectors with our operators and with torchvisi
 	$(BIN)/python -m benchmarks.bench_detection
 
 new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|segmentation|detection
-	@$(BIN)/python -m pipeline.new '$(COMP)' '$(TASK)'
+	@$(BIN)/python -m pipeline.competition.new '$(COMP)' '$(TASK)'
 
 test-sanitized: $(READY) ## run the operators' tests on a build with AddressSanitizer and UBSan
 	$(BIN)/python -m ops.build --sanitize

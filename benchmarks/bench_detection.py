@@ -1,6 +1,6 @@
 """Detectors with our operators and with torchvision's, trained and used on the CPU: ``make bench-detection``.
 
-One network is timed with either library's operators behind the names that `pipeline.models` uses, in turn.
+One network is timed with either library's operators behind the names that `pipeline.networks` uses, in turn.
 Prints a Markdown table of images per second, and of the share of the time that each library's operators take.
 What both have in common, such as torchvision's losses, counts as the network's.
 """
@@ -18,11 +18,11 @@ from torchvision.ops.poolers import LevelMapper
 
 import ops
 from benchmarks.compare import Case, measure
-from pipeline.config import ModelConfig
-from pipeline.models import detector_parts, faster_rcnn, masks_in_boxes, retinanet
-from pipeline.models.detector import build_detector
+from pipeline.config.config import ModelConfig
+from pipeline.networks.detection import faster_rcnn, masks_in_boxes, parts, retinanet
+from pipeline.networks.detection.detector import build_detector
 
-USERS: tuple[ModuleType, ...] = (detector_parts, faster_rcnn, masks_in_boxes, retinanet)
+USERS: tuple[ModuleType, ...] = (parts, faster_rcnn, masks_in_boxes, retinanet)
 """Modules that call operators by the name ``ops``."""
 BACKBONE, CLASSES = "mobilenetv2_050", 80
 DETECTORS = (("faster_rcnn", 256), ("faster_rcnn", 320), ("fcos", 256), ("fcos", 320))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.contract import Competition
-from pipeline.data.prepare import Prepared, prepare
-from pipeline.data.sources import Source, find_source
-from pipeline.paths import Paths
+from pipeline.base.paths import Paths
+from pipeline.competition.contract import Competition
+from pipeline.competition.prepare import Prepared, prepare
+from pipeline.competition.sources import Source, find_source
 from tests.helpers import competition_of
 
 # Two test processes on two cores: a thread pool in each would only make them wait for one another.

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-from pipeline.boxes.predict import to_frame
-from pipeline.contract import Competition
-from pipeline.masks.predict import map_path
-from pipeline.masks.stored import save_map
-from pipeline.models import cifarnet
-from pipeline.tasks.detection import Detection
-from pipeline.tasks.segmentation import Segmentation
+from pipeline.competition.contract import Competition
+from pipeline.networks import cifarnet
+from pipeline.tasks.detection.predict import to_frame
+from pipeline.tasks.detection.task import Detection
+from pipeline.tasks.segmentation.predict import map_path
+from pipeline.tasks.segmentation.stored import save_map
+from pipeline.tasks.segmentation.task import Segmentation
 from pipeline.tasks.task import Task
 
 REPOSITORY = Path(__file__).parents[1]

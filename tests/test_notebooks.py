@@ -8,8 +8,8 @@ from nbclient import NotebookClient
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.cli import main
-from pipeline.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from pipeline.config.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from pipeline.stages.main import main
 from tests.helpers import REPOSITORY, TINY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))

@@ -1,5 +1,5 @@
 from competitions.cifar10.competition import Competition
 from competitions.cifar10.configs import CONFIGS
-from pipeline.cli import main
+from pipeline.stages.main import main
 
 main(Competition(), CONFIGS)

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from competitions.cifar10.sample import write_sample
-from pipeline.contract import Mirror, OtherFormat
-from pipeline.data.pair import pair_labels
-from pipeline.data.raw import RawFiles
-from pipeline.errors import UserError, name_some
-from pipeline.submit import OneOf, SubmissionFormat
-from pipeline.tasks.classification import Classification, log_loss
+from pipeline.base.errors import UserError, name_some
+from pipeline.competition.contract import Mirror, OtherFormat
+from pipeline.delivery.submission import OneOf, SubmissionFormat
+from pipeline.frame.pairing import pair_labels
+from pipeline.raw.files import RawFiles
+from pipeline.tasks.classification.task import Classification, log_loss
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class Competition:
-    """See `pipeline.contract.Competition`."""
+    """See `pipeline.competition.contract.Competition`."""
 
     slug = "cifar10"
     kaggle_slug = "cifar-10"

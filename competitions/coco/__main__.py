@@ -1,5 +1,5 @@
 from competitions.coco.competition import Competition
 from competitions.coco.configs import CONFIGS
-from pipeline.cli import main
+from pipeline.stages.main import main
 
 main(Competition(), CONFIGS)

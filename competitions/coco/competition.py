@@ -11,18 +11,18 @@ import pandas as pd
 
 from competitions.coco.categories import CATEGORIES
 from competitions.coco.sample import write_sample
-from pipeline.boxes.coco_json import read_coco
-from pipeline.boxes.coco_score import coco_scores
-from pipeline.boxes.repair import box_array, repair_boxes
-from pipeline.boxes.rows import BoxString, format_boxes
-from pipeline.boxes.voc_score import voc_ap
-from pipeline.contract import Mirror, OtherFormat
-from pipeline.data.prepare import Prepared
-from pipeline.data.raw import RawFiles
-from pipeline.errors import UserError
-from pipeline.files import atomic_path
-from pipeline.submit import SubmissionFormat
-from pipeline.tasks.detection import Detection
+from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
+from pipeline.competition.contract import Mirror, OtherFormat
+from pipeline.competition.prepare import Prepared
+from pipeline.delivery.submission import SubmissionFormat
+from pipeline.frame.boxes import box_array, repair_boxes
+from pipeline.frame.coco_json import read_coco
+from pipeline.metrics.coco import coco_scores
+from pipeline.metrics.voc import voc_ap
+from pipeline.raw.files import RawFiles
+from pipeline.tasks.detection.columns import BoxString, format_boxes
+from pipeline.tasks.detection.task import Detection
 
 TRAIN_FILE, TEST_FILE = "annotations/instances_train2017.json", "annotations/image_info_test2017.json"
 
@@ -57,7 +57,7 @@ def _results_of(row: Any, coco_id: int) -> Iterator[dict[str, Any]]:
 
 
 class Competition:
-    """See `pipeline.contract.Competition`."""
+    """See `pipeline.competition.contract.Competition`."""
 
     slug = "coco"
     kaggle_slug = None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipeline.config import AugmentConfig, Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from pipeline.config.config import AugmentConfig, Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 
 FAST = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),

@@ -34,7 +34,7 @@ def write_sample(raw: Path, seed: int) -> pd.DataFrame:
 
     Returns
     -------
-    The truth of the test images, as `pipeline.boxes` describes it.
+    The truth of the test images, as `pipeline.frame.boxes` describes it.
     """
     random = np.random.default_rng(seed)
     (raw / "annotations").mkdir(parents=True)

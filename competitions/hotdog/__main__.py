@@ -1,5 +1,5 @@
 from competitions.hotdog.competition import Competition
 from competitions.hotdog.configs import CONFIGS
-from pipeline.cli import main
+from pipeline.stages.main import main
 
 main(Competition(), CONFIGS)

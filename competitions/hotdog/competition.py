@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 
 from competitions.hotdog.sample import write_sample
-from pipeline.contract import Mirror, OtherFormat, natural_order
-from pipeline.data.class_folders import labelled_by_folder, unlabelled
-from pipeline.data.raw import RawFiles
-from pipeline.errors import UserError
-from pipeline.submit import Probability, SubmissionFormat
-from pipeline.tasks.classification import Classification, log_loss
+from pipeline.base.errors import UserError
+from pipeline.competition.contract import Mirror, OtherFormat, natural_order
+from pipeline.delivery.submission import Probability, SubmissionFormat
+from pipeline.frame.class_folders import labelled_by_folder, unlabelled
+from pipeline.raw.files import RawFiles
+from pipeline.tasks.classification.task import Classification, log_loss
 
 CLASSES = ("hotdog", "not-hotdog")
 SAMPLE_FILE = "sample_submission.csv"
 
 
 class Competition:
-    """See `pipeline.contract.Competition`."""
+    """See `pipeline.competition.contract.Competition`."""
 
     slug = "hotdog"
     kaggle_slug = None

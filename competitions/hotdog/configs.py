@@ -6,7 +6,7 @@ weights take them from timm's hub or its cache, or from --model.weights PATH, a 
 
 from dataclasses import replace
 
-from pipeline.config import (
+from pipeline.config.config import (
     AugmentConfig,
     Config,
     FoldConfig,

@@ -1,5 +1,5 @@
 from competitions.voc.competition import Competition
 from competitions.voc.configs import CONFIGS
-from pipeline.cli import main
+from pipeline.stages.main import main
 
 main(Competition(), CONFIGS)

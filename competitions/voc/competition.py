@@ -7,15 +7,15 @@ import pandas as pd
 
 from competitions.voc.official import write_tar
 from competitions.voc.sample import write_sample
-from pipeline.contract import Mirror, OtherFormat
-from pipeline.data.pair import pair_labels
-from pipeline.data.raw import RawFiles
-from pipeline.errors import UserError, name_some
-from pipeline.masks.palette import VOC_CLASSES, VOC_COLORS
-from pipeline.masks.rows import MaskRows, rows_of_mask
-from pipeline.masks.stored import load_map
-from pipeline.progress import say
-from pipeline.tasks.segmentation import Segmentation
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.progress import say
+from pipeline.competition.contract import Mirror, OtherFormat
+from pipeline.frame.pairing import pair_labels
+from pipeline.raw.files import RawFiles
+from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
+from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS
+from pipeline.tasks.segmentation.stored import load_map
+from pipeline.tasks.segmentation.task import Segmentation
 
 LISTS = "ImageSets/Segmentation"
 FOLDERS = ("VOCdevkit/VOC2012/", "VOC2012/", "VOCdevkit/VOC2007/", "VOC2007/", "")
@@ -23,7 +23,7 @@ FOLDERS = ("VOCdevkit/VOC2012/", "VOC2012/", "VOCdevkit/VOC2007/", "VOC2007/", "
 
 
 class Competition:
-    """See `pipeline.contract.Competition`."""
+    """See `pipeline.competition.contract.Competition`."""
 
     slug = "voc"
     kaggle_slug = None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipeline.config import (
+from pipeline.config.config import (
     AugmentConfig,
     Config,
     Ensemble,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipeline.masks.palette import IGNORE, VOC_CLASSES, write_mask
+from pipeline.tasks.segmentation.palette import IGNORE, VOC_CLASSES, write_mask
 
 TRAIN, VALID, TEST = 96, 24, 40
 """Number of images in each list."""

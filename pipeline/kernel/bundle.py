@@ -16,11 +16,11 @@ import nbformat
 import tyro
 
 from ops import _library
-from pipeline.cli import Options
-from pipeline.config import Config, Ensemble
-from pipeline.contract import Competition
-from pipeline.errors import UserError, told_to_the_user
-from pipeline.files import atomic_folder, write_json
+from pipeline.base.errors import UserError, told_to_the_user
+from pipeline.base.files import atomic_folder, write_json
+from pipeline.base.progress import say
+from pipeline.competition.contract import Competition
+from pipeline.config.config import Config, Ensemble
 from pipeline.kernel.inference import copy_checkpoints
 from pipeline.kernel.metadata import (
     OWNER,
@@ -32,8 +32,8 @@ from pipeline.kernel.metadata import (
     load_competition,
 )
 from pipeline.kernel.wheels import REPOSITORY, fill_wheel_folder
-from pipeline.models.weights import SUFFIXES
-from pipeline.progress import say
+from pipeline.networks.weights import SUFFIXES
+from pipeline.stages.main import Options
 
 TEMPLATE = REPOSITORY / "notebooks" / "04-kaggle-kernel.ipynb"
 PARAMETERS = "parameters"

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.kernel.wheels import PROJECT, Image, read_wheels
 
 KERNEL = "rehearsal"

@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.contract import Competition
-from pipeline.data.batches import Images
-from pipeline.data.prepare import Prepared, prepare
-from pipeline.data.sources import find_source
-from pipeline.device import pick_device
-from pipeline.ensemble import average
-from pipeline.errors import UserError
-from pipeline.models.checkpoint import Checkpoint
-from pipeline.paths import default_paths
-from pipeline.predict import Request, predict
-from pipeline.progress import progress
-from pipeline.runs import Run, predict_config
-from pipeline.submit import write_submission
+from pipeline.base.device import pick_device
+from pipeline.base.errors import UserError
+from pipeline.base.paths import default_paths
+from pipeline.base.progress import progress
+from pipeline.competition.contract import Competition
+from pipeline.competition.prepare import Prepared, prepare
+from pipeline.competition.sources import find_source
+from pipeline.delivery.submission import write_submission
+from pipeline.experiment.average import average
+from pipeline.inputs.batches import Images
+from pipeline.prediction.predict import Request, predict
+from pipeline.runs.run import Run, predict_config
+from pipeline.training.checkpoint import Checkpoint
 
 CHECKPOINT = "model.pt"
 """Name of a fold's checkpoint in a bundle."""
@@ -33,7 +33,7 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
 
     Raises
     ------
-    UserError : as `pipeline.submit.write_submission` does; or the raw files have other classes than the run.
+    UserError : as `write_submission` does; or the raw files have other classes than the run.
     """
     paths = default_paths()
     source = find_source(competition, paths, raw=raw)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.contract import Competition
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
+from pipeline.competition.contract import Competition
 
 OWNER = "INSERT_OWNER_HERE"
 """Stands for the Kaggle user until one is known; pushing puts the name of the account in its place."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import requests
 
-from pipeline.data.download import CHUNK
-from pipeline.errors import UserError
-from pipeline.files import atomic_path
-from pipeline.kaggle_client import TIMEOUT_S
-from pipeline.kaggle_retry import patiently
+from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
+from pipeline.kaggle.client import TIMEOUT_S
+from pipeline.kaggle.retry import patiently
+from pipeline.raw.download import CHUNK
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from pipeline.device import amp_dtype, pick_device
-from pipeline.errors import UserError, name_some
-from pipeline.paths import KAGGLE_INPUT, KAGGLE_TEMPORARY, KAGGLE_WORKING, mounted_input, on_kaggle
-from pipeline.progress import say
+from pipeline.base.device import amp_dtype, pick_device
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.paths import KAGGLE_INPUT, KAGGLE_TEMPORARY, KAGGLE_WORKING, mounted_input, on_kaggle
+from pipeline.base.progress import say
 
 LIBRARY_VARIABLE = "PODIUM_LIBRARY_DIR"
 LIBRARY_TIMEOUT_S = 300

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 import tyro
 
-from pipeline.data.kaggle_source import require_credentials
-from pipeline.errors import UserError, name_some, told_to_the_user
-from pipeline.files import write_json
-from pipeline.kaggle_client import kaggle_client
-from pipeline.kaggle_retry import FAILURES, is_in_words, is_refusal, kernel_sentence, patiently
+from pipeline.base.errors import UserError, name_some, told_to_the_user
+from pipeline.base.files import write_json
+from pipeline.base.progress import say
+from pipeline.kaggle.client import kaggle_client
+from pipeline.kaggle.download import require_credentials
+from pipeline.kaggle.retry import FAILURES, is_in_words, is_refusal, kernel_sentence, patiently
 from pipeline.kernel.metadata import with_owner
 from pipeline.kernel.output import AIM, SUBMISSION, check_submission, fetch_output, new_folder
-from pipeline.progress import say
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi

@@ -10,18 +10,18 @@ from pathlib import Path
 import nbformat
 import tyro
 
-from pipeline.contract import Competition
-from pipeline.data.prepare import prepare
-from pipeline.data.sources import Source, find_source
-from pipeline.errors import UserError, name_some, told_to_the_user
+from pipeline.base.errors import UserError, name_some, told_to_the_user
+from pipeline.base.paths import Paths
+from pipeline.base.progress import say
+from pipeline.competition.contract import Competition
+from pipeline.competition.prepare import prepare
+from pipeline.competition.sources import Source, find_source
+from pipeline.delivery.submission import check_file
 from pipeline.kernel.bundle import Bundle, fill_in
 from pipeline.kernel.environment import make_environment, stand_in_wheels
 from pipeline.kernel.metadata import OWNER, load_competition, mount_of, with_owner
 from pipeline.kernel.sandbox import Sandbox, obstacle
 from pipeline.kernel.wheels import closure, kaggle_image, read_wheels
-from pipeline.paths import Paths
-from pipeline.progress import say
-from pipeline.submit import check_file
 
 REHEARSER = "rehearser"
 """Name of the Kaggle user where the bundle names none."""

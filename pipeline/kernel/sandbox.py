@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 
 WORKING_LIMIT = 19.5e9
 """Bytes that Kaggle keeps of the working folder."""

@@ -15,8 +15,8 @@ from zipfile import Path as ZipPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pipeline.errors import UserError, name_some
-from pipeline.files import atomic_folder
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.files import atomic_folder
 
 PROJECT = "podium"
 REPOSITORY = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
-from pipeline.data.batches import Images, Targets
-from pipeline.predict import Request
-from pipeline.transforms import Preprocess
+from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
+from pipeline.inputs.batches import Images, Targets
+from pipeline.inputs.transforms import Preprocess
+from pipeline.prediction.predict import Request
 
 
 class Task(Protocol):
@@ -36,7 +36,7 @@ class Task(Protocol):
         """Random transform of an image with its truth to the network's input size."""
 
     def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
-        """A network for `classes`; `load` as in `pipeline.models.build`."""
+        """A network for `classes`; `load` as in `pipeline.networks.build`."""
 
     def draw(self, image: np.ndarray, target: Any, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """A training image (uint8 (H, W, 3)) with its target, mixed or not, to look at; and a caption."""
@@ -48,7 +48,7 @@ class Task(Protocol):
         """What training minimises; `targets` are the truth of all that is learned from."""
 
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
-        """Predictions of the rows asked for, in order, a part at a time; `pipeline.predict` joins them."""
+        """Predictions of the rows asked for, in order, a part at a time."""
 
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
         """Mean of several predictions frames over the same ids in the same order.

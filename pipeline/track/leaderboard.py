@@ -18,10 +18,10 @@ from urllib.parse import quote
 import pandas as pd
 import tyro
 
-from pipeline.errors import UserError, told_to_the_user
-from pipeline.files import atomic_path
-from pipeline.ledger import read_ledger
-from pipeline.paths import default_paths
+from pipeline.base.errors import UserError, told_to_the_user
+from pipeline.base.files import atomic_path
+from pipeline.base.paths import default_paths
+from pipeline.runs.ledger import read_ledger
 
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("base.js", "table.js", "charts.js", "compare.js", "main.js")

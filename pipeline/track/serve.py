@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import tyro
 
-from pipeline.errors import UserError, told_to_the_user
-from pipeline.paths import default_paths
-from pipeline.progress import say
+from pipeline.base.errors import UserError, told_to_the_user
+from pipeline.base.paths import default_paths
+from pipeline.base.progress import say
 from pipeline.track.leaderboard import collect, render
 
 HOST = "127.0.0.1"

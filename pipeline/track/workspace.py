@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.track.wandb_log import has_login
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ new view, so that saving twice would leave two views of one name."""
 CONFIG = ("model.name", "model.image_size", "train.epochs", "train.lr")
 """Settings that get a column."""
 CURVES = ("score", "loss", "lr", "images_per_second")
-"""Values of an epoch that get a panel; see `pipeline.session.Epoch`."""
+"""Values of an epoch that get a panel; see `pipeline.training.session.Epoch`."""
 REACH_SECONDS = 5
 """Longest wait for a first answer. wandb's own client tries for 20 s to reach a server that is not there."""
 MAX_GROUPS = 50

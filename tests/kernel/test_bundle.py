@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.kernel import bundle as module
 from pipeline.kernel.bundle import (
     TEMPLATE,

@@ -4,10 +4,10 @@ import pytest
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.cli import main
-from pipeline.config import Config, Ensemble, FoldConfig, ModelConfig, PredictConfig, TrainConfig
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
+from pipeline.config.config import Config, Ensemble, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.kernel.inference import copy_checkpoints, infer
+from pipeline.stages.main import main
 from tests.helpers import TINY
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.kernel.preflight import LIBRARY_VARIABLE, find_mount, preflight, run_stage, use_operators
 
 

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from pipeline import kaggle_client, kaggle_retry
-from pipeline.errors import UserError
-from pipeline.files import write_json
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json
+from pipeline.kaggle import client as kaggle_client
+from pipeline.kaggle import retry as kaggle_retry
 from pipeline.kernel import output as output_module
 from pipeline.kernel.metadata import OWNER, dataset_metadata, kernel_metadata
 from pipeline.kernel.push import PushOptions, push

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.kernel.environment import make_environment
 from pipeline.kernel.sandbox import Sandbox, folder_size, obstacle
 from pipeline.kernel.wheels import Image

@@ -5,7 +5,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.kernel.wheels import Image, build_project_wheel, closure, kaggle_image, read_wheel, read_wheels
 
 IMAGE = Image("3.12", {"torch": "2.10.0+cu128", "rich": None}, frozenset({"tyro"}))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Config
-from pipeline.files import digest, write_json
-from pipeline.ledger import LedgerRow, record, update_upload
-from pipeline.report import write_report
+from pipeline.base.files import digest, write_json
+from pipeline.config.config import Config
+from pipeline.delivery.report import write_report
+from pipeline.runs.ledger import LedgerRow, record, update_upload
 
 
 @dataclass(frozen=True)

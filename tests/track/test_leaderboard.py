@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.ledger import read_ledger
+from pipeline.base.errors import UserError
+from pipeline.runs.ledger import read_ledger
 from pipeline.track.leaderboard import collect, flatten, main, render, write_leaderboard
 from pipeline.track.serve import make_server
 from tests.helpers import REPOSITORY

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from pipeline.ledger import UPLOADING, LedgerRow, record, update_upload
+from pipeline.runs.ledger import UPLOADING, LedgerRow, record, update_upload
 from pipeline.track.leaderboard import collect, render, write_leaderboard
 from tests.track.project import Project, make_project
 

@@ -12,8 +12,8 @@ import pytest
 import wandb
 from PIL import Image
 
-from pipeline.session import Epoch
 from pipeline.track.wandb_log import TrackConfig, Tracker, has_login
+from pipeline.training.session import Epoch
 from tests.loopback import Answer, FileServer, Request
 
 EPOCHS = [Epoch(1, 0.9, 0.1, 0.5, 100.0, 3.0), Epoch(2, 0.4, 0.05, 0.8, 110.0, 2.0)]

@@ -1,0 +1,107 @@
+"""Writing files so that a reader never sees half of one, keeping processes apart, and digests of content."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import say
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; on success it replaces `target`, on failure it is removed.
+
+    The temporary file is synced before the rename, so that after a power cut `target` is the old file or the
+    new one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, because a rename is atomic within one file system only; the suffix stays last,
+    # because numpy and pandas choose the format by it.
+    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `target`; on success it replaces `target`, on failure it is
+    removed.
+
+    A process killed at any moment leaves the old folder, the new one or none, but never a part of one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        old = temporary.with_name(f"{temporary.name}.old")
+        if target.exists():
+            target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
+        temporary.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically. NaN is refused: it is not JSON."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def digest(value: Any, length: int = 8) -> str:
+    """Short hexadecimal digest of any JSON value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock on `folder`, which is made if need be; a second process waits. Ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(f"waiting for another run that is filling {folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary folders that killed runs left in `folder`. Safe only while it is `locked`."""
+    for leftover in folder.glob(".*/"):
+        shutil.rmtree(leftover)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise UserError when the disk that holds `folder` has fewer than `needed` bytes free for `what`."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{what} needs {needed / 1e9:,.2f} GB and the disk with {folder} has {free / 1e9:,.2f} GB free: "
+            "free some space and run again"
+        )

@@ -1,0 +1,1 @@
+"""What a competition is: its contract, its sources, its prepared data."""

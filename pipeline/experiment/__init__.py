@@ -1,0 +1,1 @@
+"""A run of folds, and blends of runs."""

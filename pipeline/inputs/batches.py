@@ -1,0 +1,207 @@
+"""From manifest rows to batches: a batched path for packed images, a DataLoader for image files.
+
+What is random depends on (seed, batch) alone, never on the number of workers or on what ran before, so a
+resumed epoch is the epoch that was lost.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import albumentations as A
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline.base.device import to_device
+from pipeline.base.errors import UserError
+from pipeline.config.config import Config
+from pipeline.inputs.transforms import (
+    Preprocess,
+    augment_batch,
+    batched_is_enough,
+    eval_transform,
+    normalise,
+)
+from pipeline.raw.images import read_rgb
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of one split.
+
+    Attributes
+    ----------
+    frame : manifest with image_id and path.
+    packed : uint8 (N, H, W, 3) in the frame's row order, or None.
+    """
+
+    frame: pd.DataFrame
+    packed: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def read(self, row: int) -> np.ndarray:
+        """One uint8 RGB image (H, W, 3). Raises UserError naming the image where its file cannot be read."""
+        if self.packed is not None:
+            return np.asarray(self.packed[row])
+        return read_rgb(self.frame["path"].iat[row], self.frame["image_id"].iat[row])
+
+    @property
+    def packed_size(self) -> tuple[int, int] | None:
+        """(height, width) of packed images."""
+        return None if self.packed is None else self.packed.shape[1:3]
+
+
+class Targets(Protocol):
+    """The truth of some images, in their order."""
+
+    whole: torch.Tensor | None
+    """All of it (N, ...), where augmenting an image leaves its truth alone; None where it does not."""
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """The image at `index`, which `read` decodes, and its truth, both transformed.
+
+        Returns the pixels, uint8 (S, S, 3), and anything `batch` understands.
+        """
+
+    def batch(self, truths: Sequence) -> Any:
+        """What the objective gets for these images: tensors, in lists or dictionaries or alone."""
+
+
+class TrainingBatches:
+    """Augmented, normalised training batches; one pass visits every row once, in random order.
+
+    The last, smaller batch of an epoch is dropped: batch statistics over a handful of images would disturb
+    the network.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        rows: np.ndarray,
+        targets: Targets,
+        transform: A.Compose,
+        config: Config,
+        preprocess: Preprocess,
+        device: torch.device,
+    ) -> None:
+        self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
+        self.config, self.preprocess, self.device = config, preprocess, device
+        self.batch_size = min(config.train.batch_size, len(rows))
+        self.batched = targets.whole is not None and batched_is_enough(
+            config.augment, images.packed_size, preprocess.size
+        )
+        if self.batched:
+            # All training rows at once: 150 MB for CIFAR-10, and on a GPU nothing is copied again.
+            pixels = torch.from_numpy(np.ascontiguousarray(images.packed[rows]))
+            self.pixels = pixels.permute(0, 3, 1, 2).to(device)
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.config.train.passes // self.batch_size
+
+    def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+        """Yield (images float32 (B, 3, S, S), targets) on the device.
+
+        Draws from torch's global generator, which it seeds with `seed`.
+        """
+        torch.manual_seed(seed)
+        passes = [torch.randperm(len(self.rows)) for _ in range(self.config.train.passes)]
+        order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
+        for pixels, targets in self._in_memory(order) if self.batched else self._loaded(order, seed):
+            yield normalise(pixels, self.preprocess), to_device(targets, self.device)
+
+    def plain(self, count: int) -> torch.Tensor:
+        """The first `count` training images, normalised but not augmented."""
+        batches = evaluation_batches(self.images, self.rows[:count], self.preprocess, count, 0, self.device)
+        return next(batches)[1]
+
+    def _in_memory(self, order: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for chosen in order:
+            pixels = self.pixels[chosen.to(self.device)]
+            yield (
+                augment_batch(pixels, self.config.augment, self.preprocess.mean),
+                self.targets.whole[chosen],
+            )
+
+    def _loaded(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+        dataset = _Examples(self.images, self.rows, self.targets, self.transform)
+        batches = [(chosen.numpy(), seed + number) for number, chosen in enumerate(order)]
+        for pixels, targets in _load(dataset, batches, self.config.train.workers, self.device):
+            yield pixels.to(self.device, non_blocking=True), targets
+
+
+def evaluation_batches(
+    images: Images,
+    rows: np.ndarray,
+    preprocess: Preprocess,
+    batch_size: int,
+    workers: int,
+    device: torch.device,
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yield (image ids, images float32 (B, 3, S, S)) for every row once, in order; nothing is random or
+    dropped."""
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    ids = images.frame["image_id"].to_numpy()
+    if images.packed_size == (preprocess.size, preprocess.size):
+        loaded = (
+            torch.from_numpy(np.ascontiguousarray(images.packed[batch])).permute(0, 3, 1, 2)
+            for batch in batches
+        )
+    else:
+        dataset = _TransformedImages(images, eval_transform(preprocess))
+        loaded = _load(dataset, batches, workers, device)
+    for batch, pixels in zip(batches, loaded, strict=True):
+        yield ids[batch], normalise(pixels.to(device), preprocess)
+
+
+class _Examples(Dataset):
+    """Item ``(indices, seed)`` is one whole training batch, so that seeding albumentations is paid once."""
+
+    def __init__(self, images: Images, rows: np.ndarray, targets: Targets, transform: A.Compose) -> None:
+        self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
+
+    def __getitem__(self, batch: tuple[np.ndarray, int]) -> tuple[torch.Tensor, Any] | UserError:
+        indices, seed = batch
+        self.transform.set_random_seed(seed % 2**31)
+        try:
+            examples = [self.targets.example(int(index), self._read, self.transform) for index in indices]
+        except UserError as error:
+            return error  # raised in a worker process it would arrive wrapped in a traceback
+        pixels, truths = zip(*examples, strict=True)
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), self.targets.batch(truths)
+
+    def _read(self, index: int) -> np.ndarray:
+        return self.images.read(int(self.rows[index]))
+
+
+class _TransformedImages(Dataset):
+    """Item ``rows`` is one uint8 batch (B, 3, S, S) of images to evaluate."""
+
+    def __init__(self, images: Images, transform: A.Compose) -> None:
+        self.images, self.transform = images, transform
+
+    def __getitem__(self, rows: np.ndarray) -> torch.Tensor | UserError:
+        try:
+            pixels = np.stack([self.transform(image=self.images.read(int(row)))["image"] for row in rows])
+        except UserError as error:
+            return error
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def _load(dataset: Dataset, batches: list, workers: int, device: torch.device) -> Iterator:
+    workers = min(workers, len(batches))
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=batches,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        prefetch_factor=4 if workers else None,
+    )
+    for loaded in loader:
+        if isinstance(loaded, UserError):
+            raise loaded
+        yield loaded

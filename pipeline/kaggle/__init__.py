@@ -1,0 +1,1 @@
+"""Kaggle's own client, and what is asked of it."""

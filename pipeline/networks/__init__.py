@@ -1,0 +1,1 @@
+"""Networks: builders, weights, frozen stages, parameter groups."""

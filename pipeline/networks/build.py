@@ -1,0 +1,113 @@
+"""A network by timm name, with a stem that fits small images, a head for the classes, and weights or none."""
+
+import timm
+import torch
+from torch import nn
+
+import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
+from pipeline.base.errors import UserError
+from pipeline.config.config import ModelConfig
+from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
+
+SMALL_IMAGE = 64
+"""Inputs below this side keep full resolution in the stem: networks made for 224 pixels would shrink them
+away."""
+
+
+def build_classifier(config: ModelConfig, num_classes: int, load: bool = True) -> nn.Module:
+    """Build the network `config` names, with `num_classes` outputs.
+
+    Parameters
+    ----------
+    load : whether to load the starting weights; False where a checkpoint replaces them anyway.
+
+    Raises
+    ------
+    UserError : unknown name (names the closest ones), weights that cannot be had or that fit nowhere, a
+        network that cannot work on small images.
+    """
+    check_name(config.name)
+    options = size_options(config.name, config.image_size)
+    pretrained = load and config.pretrained and config.weights is None
+    # timm keeps the published classifier where it has as many classes.
+    published = pretrained and timm.get_pretrained_cfg(config.name).num_classes == num_classes
+    model = create(
+        config.name,
+        pretrained=pretrained,
+        num_classes=num_classes,
+        drop_rate=config.drop_rate,
+        **options,
+    )
+    if not published and not hasattr(model, "init_from_images"):
+        calm_head(model)
+    if config.image_size < SMALL_IMAGE:
+        adapt_stem(model)
+        _try_out(model, config)
+    if load and config.weights is not None:
+        load_weights(model, resolve_weights(config.weights, config.name))
+    return model
+
+
+def calm_head(model: nn.Module) -> None:
+    """Start the classifier with small weights, so that all classes begin about equally likely.
+
+    Several of timm's networks draw them from a range that only suits a thousand classes: a MobileNetV2 for
+    two classes starts with a loss of 10 instead of 0.7, and fine-tuning spends its first epochs undoing that.
+    """
+    classifier = model.get_classifier()
+    for part in classifier if isinstance(classifier, tuple | list) else (classifier,):
+        for layer in part.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.01)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+
+@torch.inference_mode()
+def _try_out(model: nn.Module, config: ModelConfig) -> None:
+    """Run one blank image. Some networks have a fixed feature size deep inside, which shows only now."""
+    try:
+        model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+    except Exception as error:
+        raise UserError(
+            f"{config.name} cannot work on images of {config.image_size} pixels "
+            f"({reason(error)}): raise --model.image-size or choose another network"
+        ) from error
+    model.train()
+
+
+def size_options(name: str, image_size: int) -> dict:
+    """Arguments that tell a fixed-size architecture (a transformer) its input size, and a patch size that
+    fits it."""
+    if not timm.get_pretrained_cfg(name).fixed_input_size:
+        return {}
+    options: dict = {"img_size": image_size}
+    if image_size < SMALL_IMAGE and "patch" in name:
+        options["patch_size"] = max(1, image_size // 8)
+    return options
+
+
+def adapt_stem(model: nn.Module) -> None:
+    """Let a network made for large images see small ones at full resolution, where its first layers allow it.
+
+    A strided first convolution gets stride 1 (a 7 x 7 one also shrinks to its central 3 x 3, keeping the
+    weights there), and the max pool after it goes. Networks with stride 1 already, patches as their stem, or
+    a feature size fixed by the input size (transformers) are left alone.
+    """
+    names = model.pretrained_cfg.get("first_conv") or ()
+    # A stem of parallel branches has several first convolutions, one of them often 1 x 1.
+    convs = [model.get_submodule(name) for name in ([names] if isinstance(names, str) else names)]
+    adaptable = all(
+        isinstance(conv, nn.Conv2d) and max(conv.stride) > 1 and conv.kernel_size[0] in (1, 3, 5, 7)
+        for conv in convs
+    )
+    if not convs or not adaptable or model.pretrained_cfg.get("fixed_input_size"):
+        return
+    for conv in convs:
+        if conv.kernel_size[0] > 3:
+            conv.weight = nn.Parameter(central(conv.weight.detach(), 3))
+            conv.kernel_size = (3, 3)
+            conv.padding = (1, 1)
+        conv.stride = (1, 1)
+    if isinstance(getattr(model, "maxpool", None), nn.Module):
+        model.maxpool = nn.Identity()

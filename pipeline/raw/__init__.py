@@ -1,0 +1,1 @@
+"""Bytes to files to arrays: archives, downloads, decoding."""

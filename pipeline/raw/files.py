@@ -1,0 +1,203 @@
+"""Raw files as the organiser published them: found by name, never written, extracted elsewhere."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.files import digest, locked, remove_leftovers
+from pipeline.raw.archives import archive_stem, extract
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+MANY = 1000
+"""Entries after which a folder holds images, not other folders and archives: it is not read any further."""
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """Read access to raw files.
+
+    Parameters
+    ----------
+    roots : the folder of raw files, followed by the folders its archives were extracted into.
+    """
+
+    roots: tuple[Path, ...]
+
+    def find(self, *names: str) -> Path:
+        """The first file or non-empty folder that has one of these names.
+
+        A name is relative, such as ``train`` or ``annotations/train.json``. It is looked for in each root in
+        turn, and in the one folder that wraps the root's content, if there is one. ``train`` is also all of
+        what a ``train.zip`` held if its members are not in a folder ``train``.
+
+        Raises
+        ------
+        UserError : there is none; names what was looked for and where.
+        """
+        for position, root in enumerate(self.roots):
+            for folder in _levels(root):
+                for name in names:
+                    if _holds_something(folder / name):
+                        return folder / name
+            for name in names if position else ():
+                first, _, rest = name.partition("/")
+                if first == _extracted_stem(root) and _holds_something(root / rest):
+                    return root / rest
+        raise UserError(
+            f"found no {' or '.join(names)} in {self.roots[0]}, nor in a folder or archive directly in it: "
+            "check that the raw files are complete, or name another folder with RAW=<folder>"
+        )
+
+    def images(self, folder_name: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> pd.DataFrame:
+        """List the images directly in a folder, in no particular order; other files are ignored.
+
+        Returns
+        -------
+        DataFrame with image_id (the file's name without its suffix) and path, both str.
+
+        Raises
+        ------
+        UserError : no such folder, no image in it, or two images with the same id.
+        """
+        folder = self.find(folder_name)
+        if not folder.is_dir():
+            raise UserError(f"{folder} is a file, and a folder of images is expected: move it away")
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if is_visible(entry.name)]
+        names = [name for name in names if name.lower().endswith(tuple(suffixes))]
+        if not names:
+            raise UserError(
+                f"{folder} has no images ({', '.join(suffixes)}): check that the raw files are complete"
+            )
+        stems = [name.rpartition(".")[0] for name in names]
+        frame = pd.DataFrame({"image_id": stems, "path": names}, dtype="str")
+        twice = frame[frame["image_id"].duplicated(keep=False)].sort_values(["image_id", "path"])
+        if len(twice):
+            raise UserError(
+                f"{folder} has more than one image for {twice['image_id'].nunique()} id(s): "
+                f"{name_some(twice['path'])}; keep one file for each id"
+            )
+        return frame.assign(path=f"{folder}{os.sep}" + frame["path"])
+
+    def read_csv(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read a CSV file, every column as text.
+
+        Parameters
+        ----------
+        columns : what the file must have at least, with a value in every row.
+
+        Raises
+        ------
+        UserError : no such file, not a CSV file, no rows, a column that is missing or a value that is blank.
+        """
+        path = self.find(name)
+        frame = _parse_csv(path)
+        missing = [column for column in columns if column not in frame]
+        if missing:
+            found = ", ".join(map(repr, frame.columns))
+            raise UserError(f"{path} lacks the column(s) {name_some(missing)}: its first line names {found}")
+        if frame.empty:
+            raise UserError(f"{path} has a header and no rows: get the file again")
+        for column in columns:
+            blank = frame.index[frame[column].fillna("").str.strip() == ""]
+            if len(blank):
+                rows = name_some([str(row + 1) for row in blank])
+                raise UserError(f"{path} has no {column} in data row(s) {rows}: complete or remove them")
+        return frame
+
+
+def open_raw(raw: Path, extracted: Path) -> RawFiles:
+    """Make the raw files in `raw` readable: its archives, and archives in these, are extracted where needed.
+
+    `raw` is only read. Each archive goes into a folder of its own in `extracted`, once; an archive beside a
+    folder of the same name counts as extracted. Two runs at once extract one after the other.
+
+    Raises
+    ------
+    UserError : an archive that cannot be extracted; see `pipeline.raw.archives.extract`.
+    """
+    roots = [raw]
+    stems: set[str] = set()
+    for root in roots:  # grows below, as archives turn up in extracted ones
+        for archive in _archives(root):
+            stem = archive_stem(archive.name)
+            beside = [folder / stem for folder in (archive.parent, *_levels(raw))]
+            if stem not in stems and not any(map(_holds_something, beside)):
+                stems.add(stem)
+                roots.append(_extraction(archive, stem, extracted))
+    return RawFiles(tuple(roots))
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file is content: not hidden, and not what macOS adds to archives."""
+    return not name.startswith((".", "__MACOSX"))
+
+
+def _extraction(archive: Path, stem: str, extracted: Path) -> Path:
+    """The folder with the content of `archive`, extracted now if it is not there."""
+    state = archive.stat()
+    target = extracted / f"{stem}-{digest([archive.name, state.st_size, state.st_mtime_ns])}"
+    if not target.exists():
+        with locked(extracted):
+            remove_leftovers(extracted)
+            if not target.exists():
+                extract(archive, target)
+    return target
+
+
+def _extracted_stem(root: Path) -> str:
+    return root.name.rpartition("-")[0]
+
+
+def _levels(root: Path) -> list[Path]:
+    """The folder itself and, where it holds one single folder, that one."""
+    folders = [Path(entry) for entry in _entries(root) if entry.is_dir()]
+    return [root, *folders] if len(folders) == 1 else [root]
+
+
+def _archives(root: Path) -> list[Path]:
+    entries = [entry for folder in _levels(root) for entry in _entries(folder)]
+    return sorted(Path(entry) for entry in entries if archive_stem(entry.name) and entry.is_file())
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """What is directly in a small folder; nothing for one with more than MANY entries."""
+    with os.scandir(folder) as entries:
+        some = list(islice((entry for entry in entries if is_visible(entry.name)), MANY + 1))
+    return some if len(some) <= MANY else []
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether `path` is a file or a folder with any content: an empty folder is as good as none."""
+    if not path.is_dir():
+        return path.exists()
+    with os.scandir(path) as entries:
+        return any(is_visible(entry.name) for entry in entries)
+
+
+def _parse_csv(path: Path) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            # Without index_col=False, a surplus value in every row shifts all columns by one in silence.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path} is empty: get the file again") from error
+    except pd.errors.ParserWarning as error:
+        raise UserError(
+            f"{path} has more values in its rows than names in its first line: repair it"
+        ) from error
+    except pd.errors.ParserError as error:
+        detail = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise UserError(f"{path} is not a well-formed CSV file ({detail}): repair that line") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not a text file in UTF-8 (byte {error.start:,} cannot be read): save it as UTF-8"
+        ) from error

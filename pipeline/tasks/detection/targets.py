@@ -1,0 +1,164 @@
+"""The boxes of training images: transformed with the image, put together in mosaics, pasted from others."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import albumentations as A
+import numpy as np
+import pandas as pd
+import torch
+from faster_coco_eval.core import mask as coco_mask
+
+from pipeline.config.config import AugmentConfig
+from pipeline.frame.boxes import box_array
+from pipeline.frame.coco_json import run_lengths
+
+LEAST_VISIBLE = 0.25
+"""Share of a box that has to be left for it to be learnt from, when a mosaic cuts it or a paste hides it."""
+MOST_PASTED = 5
+"""Objects pasted into one image."""
+
+
+class Boxes:
+    """One image's truth is (boxes float32 (K, 4), labels int64 (K,), masks uint8 (K, S, S) or None).
+
+    Crowd regions are not learnt from. Random choices come from the transform's own generator, which is seeded
+    for each batch.
+    """
+
+    whole = None
+
+    def __init__(
+        self, frame: pd.DataFrame, classes: Sequence[str], augment: AugmentConfig, with_masks: bool
+    ) -> None:
+        index = pd.Index(classes)
+        self.augment, self.with_masks = augment, with_masks
+        self.boxes, self.labels, self.masks = [], [], []
+        for boxes, labels, crowd, masks in zip(
+            *(frame[name] for name in ("boxes", "labels", "crowd", "masks")), strict=True
+        ):
+            kept = [row for row, is_crowd in enumerate(crowd) if not is_crowd]
+            self.boxes.append(box_array(boxes)[kept].astype("float32"))
+            self.labels.append(index.get_indexer(np.asarray(labels, dtype=object)[kept]).astype("int64"))
+            self.masks.append([str(masks[row]) for row in kept])
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """See `pipeline.inputs.batches.Targets`."""
+        random = transform.random_generator
+        if random.random() < self.augment.mosaic:
+            others = random.integers(0, len(self.boxes), 3)
+            image, truth = mosaic(
+                [self._one(int(which), read, transform) for which in (index, *others)], random
+            )
+        else:
+            image, truth = self._one(index, read, transform)
+        if random.random() < self.augment.copy_paste:
+            other = int(random.integers(0, len(self.boxes)))
+            image, truth = paste(image, truth, *self._one(other, read, transform, masks=True), random)
+        boxes, labels, masks = truth
+        return image, (boxes, labels, masks if self.with_masks else None)
+
+    def _one(
+        self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose, masks: bool = False
+    ) -> tuple[np.ndarray, tuple]:
+        image = read(index)
+        wanted = masks or self.with_masks or self.augment.copy_paste > 0
+        drawn = self._draw_masks(index, image.shape[:2]) if wanted else []
+        extra = {"masks": drawn} if len(drawn) else {}
+        done: dict[str, Any] = transform(
+            image=image, bboxes=self.boxes[index], index=np.arange(len(self.boxes[index])), **extra
+        )
+        kept = np.asarray(done["index"], dtype="int64").reshape(-1)
+        boxes = np.asarray(done["bboxes"], dtype="float32").reshape(-1, 4)
+        size = done["image"].shape[:2]
+        shown = np.asarray(done["masks"])[kept] if extra else np.zeros((0, *size), dtype="uint8")
+        return done["image"], (boxes, self.labels[index][kept], shown if wanted else None)
+
+    def _draw_masks(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        """uint8 (K, H, W); a box without a mask is its own rectangle."""
+        drawn = [
+            coco_mask.decode(run_lengths(mask, box.tolist(), *size))
+            for mask, box in zip(self.masks[index], self.boxes[index], strict=True)
+        ]
+        return np.stack(drawn) if drawn else np.zeros((0, *size), dtype="uint8")
+
+    def batch(self, truths: Sequence[tuple]) -> list[dict[str, torch.Tensor]]:
+        """One dictionary for each image: boxes, labels and, for a network with masks, masks."""
+        return [
+            {
+                "boxes": torch.from_numpy(np.ascontiguousarray(boxes)),
+                "labels": torch.from_numpy(np.ascontiguousarray(labels)),
+                **({"masks": torch.from_numpy(np.ascontiguousarray(masks))} if masks is not None else {}),
+            }
+            for boxes, labels, masks in truths
+        ]
+
+
+def mosaic(parts: list[tuple[np.ndarray, tuple]], random: np.random.Generator) -> tuple[np.ndarray, tuple]:
+    """Four images (S, S, 3) in a square of twice the side, of which a random square of side S is cut
+    (arXiv 2004.10934). Boxes of which less than a quarter stays are dropped."""
+    size = parts[0][0].shape[0]
+    canvas = np.zeros((2 * size, 2 * size, 3), dtype="uint8")
+    x, y = random.integers(size // 4, size - size // 4 + 1, 2).tolist()
+    found = []
+    for place, (image, (boxes, labels, masks)) in enumerate(parts):
+        left, top = size * (place % 2), size * (place // 2)
+        canvas[top : top + size, left : left + size] = image
+        moved = boxes + np.array([left - x, top - y] * 2, dtype="float32")
+        found.append((moved, labels, None if masks is None else _moved(masks, left - x, top - y)))
+    boxes, labels = np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found])
+    masks = None if found[0][2] is None else np.concatenate([one[2] for one in found])
+    clipped = boxes.clip(0, size)
+    keep = _areas(clipped) >= LEAST_VISIBLE * np.maximum(_areas(boxes), 1e-6)
+    keep &= ((clipped[:, 2:] - clipped[:, :2]) >= 2).all(axis=1)
+    cut = canvas[y : y + size, x : x + size]
+    return cut, (clipped[keep], labels[keep], None if masks is None else masks[keep])
+
+
+def _moved(masks: np.ndarray, right: int, down: int) -> np.ndarray:
+    """Masks (K, S, S) moved by less than S pixels; what leaves the square is lost."""
+    size = masks.shape[1]
+    moved = np.zeros_like(masks)
+    moved[:, max(down, 0) : size + min(down, 0), max(right, 0) : size + min(right, 0)] = masks[
+        :, max(-down, 0) : size - max(down, 0), max(-right, 0) : size - max(right, 0)
+    ]
+    return moved
+
+
+def paste(
+    image: np.ndarray, truth: tuple, other: np.ndarray, other_truth: tuple, random: np.random.Generator
+) -> tuple[np.ndarray, tuple]:
+    """Copy some objects of `other` (S, S, 3) into `image`. What they hide too much of is forgotten, and the
+    boxes of what they hide in part shrink to what is still seen (arXiv 2012.07177)."""
+    boxes, labels, masks = truth
+    new_boxes, new_labels, new_masks = other_truth
+    chosen = random.permutation(len(new_boxes))[:MOST_PASTED]
+    chosen = chosen[: int(random.integers(1, MOST_PASTED + 1))]
+    if not len(chosen):
+        return image, truth
+    covered = new_masks[chosen].any(axis=0)
+    left = masks * ~covered
+    before, after = (np.count_nonzero(some, axis=(1, 2)) for some in (masks, left))
+    keep = after >= LEAST_VISIBLE * np.maximum(before, 1)
+    seen = [
+        _seen(box, mask) if hidden else box
+        for box, mask, hidden in zip(boxes, left, after < before, strict=True)
+    ]
+    return np.where(covered[..., None], other, image), (
+        np.concatenate([np.asarray(seen, dtype="float32").reshape(-1, 4)[keep], new_boxes[chosen]]),
+        np.concatenate([labels[keep], new_labels[chosen]]),
+        np.concatenate([left[keep], new_masks[chosen]]),
+    )
+
+
+def _seen(box: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The part of a box (4,) that reaches as far as the mask (S, S)."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return box
+    low, high = [columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]
+    return np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)])
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)

@@ -1,0 +1,69 @@
+"""Checkpoints: weights with the config, class names and preprocessing they belong to. Plain tensors and
+values only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
+from pipeline.config.config import Config
+from pipeline.inputs.transforms import Preprocess
+from pipeline.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that prediction needs.
+
+    Attributes
+    ----------
+    state : the network's tensors.
+    training : optimiser, scaler, average and progress, to resume from; empty in a checkpoint made for
+    prediction.
+    """
+
+    state: dict[str, torch.Tensor]
+    config: Config
+    classes: list[str]
+    preprocess: Preprocess
+    training: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write atomically: a killed process leaves the previous checkpoint whole."""
+        value = {
+            "state": self.state,
+            "config": self.config.to_json(),
+            "classes": self.classes,
+            "preprocess": self.preprocess.to_json(),
+            "training": self.training,
+        }
+        with atomic_path(path) as temporary:
+            torch.save(value, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read to the CPU, tensors and plain values only. Raises UserError where that fails."""
+        try:
+            value = torch.load(path, map_location="cpu", weights_only=True)
+            return cls(
+                value["state"],
+                Config.from_json(value["config"]),
+                value["classes"],
+                Preprocess.from_json(value["preprocess"]),
+                value["training"],
+            )
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"{path} is no checkpoint of this version ({reason}): delete it to train again"
+            ) from error
+
+    def build(self, task: Task, device: torch.device) -> nn.Module:
+        """The network with these weights, ready to predict."""
+        model = task.build_model(self.config.model, self.classes, load=False)
+        model.load_state_dict(self.state)
+        return model.to(device, memory_format=torch.channels_last).eval()

@@ -1,0 +1,151 @@
+"""The stage that blends: for every kind of task, with runs made by hand."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.base.files import write_json
+from pipeline.base.paths import default_paths
+from pipeline.competition.prepare import Prepared
+from pipeline.config.config import Config
+from pipeline.runs.ledger import read_ledger
+from pipeline.runs.run import describe, save_frame
+from pipeline.stages.main import main
+from pipeline.stages.workbench import Workshop
+from pipeline.track.wandb_log import Tracker
+from tests.helpers import competition_of, ideal_predictions, random_predictions
+
+SIZES = {
+    "cifar10": {"TRAIN": 40, "TEST": 8},
+    "voc": {"TRAIN": 6, "VALID": 2, "TEST": 2},
+    "coco": {"TRAIN": 8, "TEST": 2},
+}
+
+
+class Project:
+    """A working folder with the sample of a competition as raw files."""
+
+    def __init__(self, slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        sample = importlib.import_module(f"competitions.{slug}.sample")
+        for name, count in SIZES[slug].items():
+            monkeypatch.setattr(sample, name, count)
+        self.competition = competition_of(slug)
+        self.competition.make_sample(Path("raw"), 5)
+        self.runs = Path("runs") / slug
+
+    @property
+    def data(self) -> Prepared:
+        return Workshop(self.competition, default_paths(), raw=Path("raw")).data
+
+    def add(self, name: str, folds: int, ideal: bool = False) -> Path:
+        """A finished run that knows everything or nothing; with one fold, half the images are validated."""
+        data, folder, task = self.data, self.runs / name, self.competition.task
+        numbers = np.arange(len(data.train)) % max(folds, 2)
+        frame = data.train[["image_id"]].assign(fold=numbers if folds > 1 else numbers - 1)
+        predictions = ideal_predictions if ideal else random_predictions
+        seen = data.train[frame["fold"] >= 0].reset_index(drop=True)
+        write_json(folder / "config.json", describe(Config(), data.fingerprint, "folder"))
+        save_frame(frame, folder / "folds.parquet")
+        test = random_predictions(task, data.test, data.classes, folder / "test")
+        save_frame(test, folder / "test.parquet")
+        oof = predictions(task, seen, data.classes, folder / "oof")
+        save_frame(oof[list(test.columns)], folder / "oof.parquet")
+        write_json(folder / "summary.json", {"minutes": 1.5})
+        return folder
+
+    def add_ensemble(self, name: str, *members: str) -> None:
+        folder, first = self.runs / name, self.runs / members[0]
+        write_json(folder / "config.json", {"members": members, "fingerprint": self.data.fingerprint})
+        for table in ("oof.parquet", "test.parquet"):
+            (folder / table).write_bytes((first / table).read_bytes())
+        write_json(folder / "summary.json", {"minutes": 3.0})
+
+    def blend(self, *arguments: str) -> None:
+        options = ["--raw", "raw", "--config", "fast", *arguments]
+        main(self.competition, {"fast": Config()}, ["blend", *options])
+
+    def refusal(self, capsys: pytest.CaptureFixture, *arguments: str) -> str:
+        """The last line of a blend that ends with status 2."""
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            self.blend(*arguments)
+        assert stop.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Function from a competition to its project, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda slug: Project(slug, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("slug", "folds", "method"),
+    [("cifar10", 4, "climb"), ("cifar10", 1, "mean"), ("voc", 2, "mean"), ("coco", 1, "mean")],
+)
+def test_the_default_method_suits_the_task_and_the_folds(project, capsys, slug, folds, method):
+    made = project(slug)
+    made.add("good", folds, ideal=True)
+    made.add("bad", folds)
+    made.blend("--runs", "good", "bad")
+    told, said = capsys.readouterr()
+    assert f"blending by {method}: " in said and f"blend of 2 runs: {method}" in said
+    path = Path(told.splitlines()[-1].removeprefix("submission: "))
+    assert path.is_file()
+    (row,) = read_ledger(path.with_name("ledger.csv")).to_dict("records")
+    assert (row["run"], row["config"], row["data"]) == (path.stem, "blend", "folder")
+    assert (row["folds"], row["minutes"]) == (str(folds), "3.0")
+    frame = pd.read_parquet(made.runs / path.stem / "oof.parquet")
+    assert set(frame["image_id"]) == set(pd.read_parquet(made.runs / "good" / "oof.parquet")["image_id"])
+    assert float(row["cv_score"]) > 0.5  # one of the members knows everything
+
+
+def test_a_method_that_does_not_suit_is_refused(project, capsys):
+    made = project("voc")
+    made.add("a", 2)
+    made.add("b", 2)
+    told = made.refusal(capsys, "--runs", "a", "b", "--method", "climb")
+    assert "masks and boxes are blended by --method mean" in told
+    assert not Path("submissions").exists() and not list(made.runs.glob("blend-*"))
+
+
+def test_one_fold_and_a_method_that_fits_are_refused(project, capsys):
+    made = project("cifar10")
+    made.add("a", 1)
+    made.add("b", 1)
+    told = made.refusal(capsys, "--runs", "a", "b", "--method", "stack")
+    assert "one fold alone" in told and not Path("submissions").exists()
+
+
+def test_a_member_of_other_data_is_refused_before_anything_is_written(project, capsys):
+    made = project("cifar10")
+    made.add("a", 2)
+    other = made.add("b", 2)
+    write_json(other / "config.json", describe(Config(), "another", "folder"))
+    told = made.refusal(capsys, "--runs", "a", "b")
+    assert "b was trained on other data than this: give the same RAW= or DATA=" in told
+    assert not Path("submissions").exists() and not list(made.runs.glob("blend-*"))
+
+
+def test_ensembles_can_be_blended_and_all_weights_are_found(project, capsys, monkeypatch):
+    """An ensemble has no folds and no weights of its own: its members have."""
+    made = project("cifar10")
+    for name, keep in (("a", "best"), ("b", "last"), ("c", "last")):
+        for fold in range(2):
+            write_json(made.add(name, 2) / f"fold{fold}" / "trained.json", {"keep": keep})
+    made.add_ensemble("both", "a", "b")
+    given = []
+    monkeypatch.setattr(Tracker, "summary", lambda tracker, *facts: given.append(facts[4]))
+    made.blend("--runs", "both", "c", "--track.artifacts", "all")
+    names = [path.relative_to(made.runs).as_posix() for path in given[0]]
+    assert names == [
+        f"{name}/fold{fold}/{kept}.pt"
+        for name, kept in (("a", "best"), ("b", "last"), ("c", "last"))
+        for fold in range(2)
+    ]
+    made.blend("--runs", "both", "c")
+    assert given[1] == []

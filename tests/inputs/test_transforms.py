@@ -1,0 +1,321 @@
+"""Evaluation changes nothing at random; training changes exactly what was asked for, reproducibly."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.transforms.functional import normalize
+
+from pipeline.config.config import AugmentConfig, ModelConfig
+from pipeline.inputs.transforms import (
+    Preprocess,
+    augment_batch,
+    batched_is_enough,
+    detection_transform,
+    eval_transform,
+    normalise,
+    segmentation_transform,
+    train_transform,
+)
+from pipeline.networks.build import build_classifier
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+MEAN_PIXEL = [128, 102, 76]
+PLAIN = AugmentConfig(crop="none", horizontal_flip=False)
+
+
+def preprocess(size: int = 32, **options) -> Preprocess:
+    return Preprocess(size, MEAN, STD, **options)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """An image without two equal neighbourhoods, so that every shift shows."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype="uint8")
+
+
+def batch_of(image: np.ndarray, count: int) -> torch.Tensor:
+    return torch.from_numpy(np.stack([image] * count)).permute(0, 3, 1, 2)
+
+
+def pixels(batch: torch.Tensor) -> np.ndarray:
+    return batch.permute(0, 2, 3, 1).numpy()
+
+
+class TestEval:
+    @pytest.mark.parametrize("options", [{}, {"crop_share": 0.875}, {"interpolation": "nearest"}])
+    def test_an_image_of_the_inputs_size_passes_unchanged(self, options):
+        image = noise(32, 32)
+        np.testing.assert_array_equal(eval_transform(preprocess(**options))(image=image)["image"], image)
+
+    @settings(deadline=None, max_examples=20)
+    @given(st.integers(3, 90), st.integers(3, 90), st.sampled_from([1.0, 0.875]))
+    def test_any_size_becomes_the_inputs_and_nothing_is_random(self, height, width, share):
+        image = noise(height, width)
+        results = [eval_transform(preprocess(crop_share=share))(image=image)["image"] for _ in range(2)]
+        assert results[0].shape == (32, 32, 3) and results[0].dtype == np.uint8
+        np.testing.assert_array_equal(*results)
+
+    def test_the_middle_is_kept_in_proportion(self):
+        image = np.zeros((64, 128, 3), dtype="uint8")
+        image[:, 32:96] = 255  # the central square
+        assert eval_transform(preprocess())(image=image)["image"].min() == 255
+
+    def test_crop_share_cuts_the_border_off(self):
+        image = np.full((160, 160, 3), 255, dtype="uint8")
+        image[10:150, 10:150] = 0  # a frame of one sixteenth on each side
+        assert eval_transform(preprocess(140, crop_share=0.875))(image=image)["image"].max() == 0
+        assert eval_transform(preprocess(140, crop_share=1.0))(image=image)["image"].max() == 255
+
+    def test_shrinking_averages_rather_than_skips(self):
+        """One-pixel stripes become grey, as with Pillow's anti-aliased resize, and no moiré pattern."""
+        image = np.zeros((200, 200, 3), dtype="uint8")
+        image[:, ::2] = 255
+        shrunk = eval_transform(preprocess(40))(image=image)["image"].astype(float)
+        reference = np.asarray(Image.fromarray(image).resize((40, 40), Image.Resampling.BICUBIC)).astype(
+            float
+        )
+        assert abs(shrunk.mean() - 127.5) < 1
+        assert np.abs(shrunk - reference).mean() < 30 < np.abs(image[::5, ::5] - reference).mean()
+
+    def test_it_can_be_sent_to_a_loader_process(self):
+        image = noise(50, 40)
+        transform = eval_transform(preprocess())
+        copy = pickle.loads(pickle.dumps(transform))
+        np.testing.assert_array_equal(copy(image=image)["image"], transform(image=image)["image"])
+
+
+CROPS = ("pad", "resized", "none")
+EVERYTHING = {"color_jitter": 0.4, "cutout": 8, "vertical_flip": True}
+
+
+class TestTrain:
+    @pytest.mark.parametrize("crop", CROPS)
+    @settings(deadline=None, max_examples=12)
+    @given(height=st.integers(3, 90), width=st.integers(3, 90), seed=st.integers(0, 2**31 - 1))
+    def test_any_size_becomes_the_inputs_and_a_seed_repeats(self, crop, height, width, seed):
+        transform = train_transform(AugmentConfig(crop=crop, **EVERYTHING), preprocess())
+        results = []
+        for _ in range(2):
+            transform.set_random_seed(seed)
+            results.append(transform(image=noise(height, width))["image"])
+        assert results[0].shape == (32, 32, 3) and results[0].dtype == np.uint8
+        np.testing.assert_array_equal(*results)
+
+    @pytest.mark.parametrize("crop", CROPS)
+    def test_another_seed_gives_another_picture(self, crop):
+        transform = train_transform(AugmentConfig(crop=crop, **EVERYTHING), preprocess())
+        seen = set()
+        for seed in range(5):
+            transform.set_random_seed(seed)
+            seen.add(transform(image=noise(40, 40))["image"].tobytes())
+        assert len(seen) == 5
+
+    @pytest.mark.parametrize("crop", CROPS)
+    @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
+    def test_one_colour_stays_one_colour_but_for_the_cutout(self, crop, value):
+        """No border is invented, and nothing overflows at either end."""
+        image = np.full((45, 30, 3), value, dtype="uint8")
+        transform = train_transform(AugmentConfig(crop=crop, cutout=6), preprocess())
+        result = transform(image=image)["image"].reshape(-1, 3)
+        colours, counts = np.unique(result, axis=0, return_counts=True)
+        found = dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True))
+        assert found == {(value,) * 3: 32 * 32 - 36, tuple(MEAN_PIXEL): 36}
+
+    def test_without_augmentation_it_is_the_eval_transform(self):
+        for shape in ((32, 32), (50, 71), (20, 9)):
+            image = noise(*shape)
+            expected = eval_transform(preprocess())(image=image)["image"]
+            np.testing.assert_array_equal(
+                train_transform(PLAIN, preprocess())(image=image)["image"], expected
+            )
+
+    def test_pad_crop_and_flip_give_a_window_of_the_reflected_image(self):
+        image = noise(32, 32)
+        windows = shifted_and_flipped(image, pad=4, vertical=False)
+        transform = train_transform(AugmentConfig(pad=4), preprocess())
+        transform.set_random_seed(0)
+        drawn = {transform(image=image)["image"].tobytes() for _ in range(60)}
+        assert len(drawn) > 20 and drawn <= set(windows)
+
+    def test_resized_crop_keeps_at_least_the_smallest_area(self):
+        """Painted with its own position, the image tells how much of its height and width was kept."""
+        ramp = np.linspace(0, 255, 64)
+        image = np.stack([*np.meshgrid(ramp, ramp), np.zeros((64, 64))], axis=2).astype("uint8")
+        transform = train_transform(
+            AugmentConfig("resized", min_area=0.5, horizontal_flip=False), preprocess(64)
+        )
+        transform.set_random_seed(1)
+        areas = []
+        for _ in range(40):
+            spread = np.ptp(transform(image=image)["image"].astype(float), axis=(0, 1)) / 255
+            areas.append(spread[0] * spread[1])
+        assert 0.42 < min(areas) < 0.6 and max(areas) > 0.75
+
+    def test_colour_jitter_changes_colours_and_not_places(self):
+        image = np.zeros((32, 32, 3), dtype="uint8")
+        image[:16] = (200, 100, 50)
+        transform = train_transform(
+            AugmentConfig("none", horizontal_flip=False, color_jitter=0.4), preprocess()
+        )
+        transform.set_random_seed(0)
+        results = [transform(image=image)["image"] for _ in range(20)]
+        assert len({result.tobytes() for result in results}) > 10
+        for result in results:
+            assert len(np.unique(result[:16].reshape(-1, 3), axis=0)) == 1
+            assert len(np.unique(result[16:].reshape(-1, 3), axis=0)) == 1
+
+
+def shifted_and_flipped(
+    image: np.ndarray, pad: int, vertical: bool
+) -> dict[bytes, tuple[int, int, bool, bool]]:
+    """Every picture that pad-crop and flips can make of `image`, by numpy; which one it is, by its bytes."""
+    side = image.shape[0]
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+    made = {}
+    for top, left, mirror, turn in itertools.product(
+        range(2 * pad + 1), range(2 * pad + 1), (False, True), (False, True) if vertical else (False,)
+    ):
+        window = padded[top : top + side, left : left + side]
+        window = window[:, ::-1] if mirror else window
+        window = window[::-1] if turn else window
+        made[window.tobytes()] = (top, left, mirror, turn)
+    return made
+
+
+class TestBatched:
+    @pytest.mark.parametrize("vertical", [False, True])
+    def test_every_result_is_a_window_of_the_reflected_image_and_all_windows_come_up(self, vertical):
+        image = noise(16, 16)
+        windows = shifted_and_flipped(image, 2, vertical)
+        augment = AugmentConfig(pad=2, vertical_flip=vertical)
+        torch.manual_seed(0)
+        result = augment_batch(batch_of(image, 2000), augment, MEAN)
+        assert result.dtype == torch.uint8 and result.shape == (2000, 3, 16, 16)
+        drawn = [window.tobytes() for window in pixels(result)]
+        assert set(drawn) == set(windows)
+        top, left, mirror, turn = np.array([windows[window] for window in drawn]).mean(axis=0)
+        assert top == pytest.approx(2, abs=0.15) and left == pytest.approx(2, abs=0.15)
+        assert mirror == pytest.approx(0.5, abs=0.05)
+        assert turn == pytest.approx(0.5 * vertical, abs=0.05)
+
+    def test_images_of_a_batch_are_not_mixed_up(self):
+        """Each result is made of its own image's pixels."""
+        values = torch.arange(200, dtype=torch.uint8)
+        batch = values.view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+        result = augment_batch(batch, AugmentConfig(pad=3, vertical_flip=True), MEAN)
+        assert torch.equal(result.contiguous(), batch)
+
+    def test_images_need_not_be_square(self):
+        result = augment_batch(batch_of(noise(10, 20), 3), AugmentConfig(pad=2, cutout=4), MEAN)
+        assert result.shape == (3, 3, 10, 20)
+
+    def test_with_nothing_asked_for_nothing_changes(self):
+        batch = batch_of(noise(8, 8), 4)
+        assert torch.equal(augment_batch(batch, PLAIN, MEAN), batch)
+
+    def test_the_generators_seed_decides(self):
+        batch = batch_of(noise(16, 16), 20)
+        augment = AugmentConfig(cutout=4)
+        results = []
+        for seed in (0, 0, 1):
+            torch.manual_seed(seed)
+            results.append(augment_batch(batch, augment, MEAN))
+        assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
+
+    def test_the_given_batch_is_left_alone(self):
+        batch = batch_of(noise(16, 16), 4)
+        before = batch.clone()
+        augment_batch(batch, AugmentConfig(cutout=4), MEAN)
+        assert torch.equal(batch, before)
+
+    def test_cutout_is_one_whole_square_of_the_mean_colour_anywhere_inside(self):
+        white = np.full((16, 16, 3), 255, dtype="uint8")
+        augment = AugmentConfig("none", horizontal_flip=False, cutout=5)
+        torch.manual_seed(0)
+        corners = set()
+        for result in pixels(augment_batch(batch_of(white, 1500), augment, MEAN)):
+            rows, columns = np.nonzero((result != 255).all(axis=2))
+            top, left = rows.min(), columns.min()
+            assert len(rows) == 25 and rows.max() == top + 4 and columns.max() == left + 4
+            assert (result[rows, columns] == MEAN_PIXEL).all()
+            corners.add((int(top), int(left)))
+        assert corners == set(itertools.product(range(12), repeat=2)), "every place comes up"
+
+    def test_a_cutout_larger_than_the_image_covers_it(self):
+        augment = AugmentConfig("none", horizontal_flip=False, cutout=99)
+        result = pixels(augment_batch(batch_of(noise(8, 8), 2), augment, MEAN))
+        assert (result == MEAN_PIXEL).all()
+
+    def test_both_paths_make_the_same_kind_of_picture(self):
+        """Every window the single-image path draws is one the batched path can draw, and the reverse."""
+        image = noise(32, 32)
+        transform = train_transform(AugmentConfig(pad=1), preprocess())
+        transform.set_random_seed(0)
+        singly = {transform(image=image)["image"].tobytes() for _ in range(300)}
+        torch.manual_seed(0)
+        batched = {
+            window.tobytes()
+            for window in pixels(augment_batch(batch_of(image, 300), AugmentConfig(pad=1), MEAN))
+        }
+        assert singly == batched and len(singly) == 18
+
+
+@pytest.mark.parametrize(
+    "augment, packed_size, enough",
+    [
+        (AugmentConfig(), (32, 32), True),
+        (AugmentConfig(crop="none", cutout=8, vertical_flip=True), (32, 32), True),
+        (AugmentConfig(mixup=0.2, cutmix=1.0), (32, 32), True),  # of whole batches on either path
+        (AugmentConfig(crop="resized"), (32, 32), False),
+        (AugmentConfig(color_jitter=0.1), (32, 32), False),
+        (AugmentConfig(), (32, 48), False),
+        (AugmentConfig(), (64, 64), False),
+        (AugmentConfig(), None, False),
+    ],
+)
+def test_when_the_batched_path_is_enough(augment, packed_size, enough):
+    assert batched_is_enough(augment, packed_size, size=32) is enough
+
+
+class TestPreprocess:
+    def test_normalise_is_torchvisions_channels_last(self):
+        batch = batch_of(noise(12, 10), 3)
+        result = normalise(batch, preprocess())
+        torch.testing.assert_close(result, normalize(batch.float() / 255, MEAN, STD), atol=1e-6, rtol=1e-6)
+        assert result.dtype == torch.float32 and result.is_contiguous(memory_format=torch.channels_last)
+
+    def test_a_model_brings_its_own_statistics(self):
+        model = build_classifier(ModelConfig("vit_tiny_patch16_224", image_size=64), 2)
+        found = Preprocess.of_model(model, 64)
+        assert found == Preprocess(64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic", 0.9)
+
+    def test_json_round_trip(self):
+        value = preprocess(crop_share=0.9)
+        assert Preprocess.from_json(value.to_json()) == value
+        assert value.to_json()["mean"] == [0.5, 0.4, 0.3]
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.8, 1.3])
+def test_a_mask_stays_on_its_image_when_both_are_scaled(scale):
+    image = np.zeros((120, 160, 3), dtype="uint8")
+    image[30:90, 40:110] = 255
+    mask = image[..., 0] // 255
+    augment = AugmentConfig(crop="none", min_scale=scale, max_scale=scale, horizontal_flip=False)
+
+    def shift(both, mask):
+        """Distance in pixels between the centres of the white area and of the mask."""
+        white = np.argwhere(both["image"].min(axis=2) > 127).mean(axis=0)
+        return np.abs(white - np.argwhere(mask).mean(axis=0)).max()
+
+    both = segmentation_transform(augment, preprocess(288), ignore=0)(image=image, mask=mask)
+    assert shift(both, both["mask"]) <= 0.5
+    transform = detection_transform(augment, preprocess(288))
+    transform.set_random_seed(0)
+    boxes = np.array([[40, 30, 110, 90]], dtype="float32")
+    both = transform(image=image, masks=mask[None], bboxes=boxes, index=np.array([0]))
+    assert shift(both, both["masks"][0]) <= 0.5

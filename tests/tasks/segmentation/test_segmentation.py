@@ -1,0 +1,209 @@
+"""What is particular to one class for each pixel."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.base.errors import UserError
+from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
+from pipeline.inputs.batches import Images
+from pipeline.inputs.transforms import Preprocess
+from pipeline.prediction.predict import Request, predict
+from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
+from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, write_mask
+from pipeline.tasks.segmentation.predict import image_probabilities
+from pipeline.tasks.segmentation.stored import load_map
+from pipeline.tasks.segmentation.task import Segmentation
+
+TASK = Segmentation(VOC_CLASSES, VOC_COLORS)
+PLAIN = Preprocess(64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.fixture
+def frame(tmp_path) -> pd.DataFrame:
+    """Three images of different sizes whose masks repeat their red channel: class = red / 10."""
+    random, rows = np.random.default_rng(0), []
+    for name, (height, width) in {"a": (40, 90), "b": (70, 30), "wide/c": (64, 64)}.items():
+        mask = random.integers(0, 4, (height // 5 + 1, width // 5 + 1)).repeat(5, 0).repeat(5, 1)
+        mask = mask[:height, :width].astype("uint8")
+        stem = name.replace("/", "-")
+        pixels = np.stack([mask * 10] * 3, axis=-1)
+        Image.fromarray(pixels).save(tmp_path / f"{stem}.png")
+        write_mask(tmp_path / f"{stem}-mask.png", mask)
+        rows.append((name, str(tmp_path / f"{stem}.png"), str(tmp_path / f"{stem}-mask.png"), height, width))
+    return pd.DataFrame(rows, columns=["image_id", "path", "mask", "height", "width"])
+
+
+class RedToClass(torch.nn.Module):
+    """Knows the answer at each pixel, whatever is around it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        red = ((images[:, :1] * 0.5 + 0.5) * 255 / 10).round()
+        return -10 * (red - torch.arange(len(VOC_CLASSES)).view(1, -1, 1, 1)).abs()
+
+
+def _predict(frame: pd.DataFrame, folder, **options) -> pd.DataFrame:
+    config = PredictConfig(batch_size=2, **options)
+    rows = np.arange(len(frame))
+    request = Request(Images(frame, None), rows, VOC_CLASSES, PLAIN, config, 0, torch.device("cpu"), folder)
+    return predict(RedToClass(), TASK, request)
+
+
+@pytest.mark.parametrize(
+    "options", [{"flip": False}, {"flip": True}, {"tile": 32}, {"tile": 128, "flip": False}]
+)
+def test_a_perfect_model_scores_one_whole_flipped_or_in_tiles(frame, tmp_path, options):
+    predictions = _predict(frame, tmp_path / "maps", **options)
+    assert predictions["image_id"].tolist() == ["a", "b", "wide/c"]
+    confusion = TASK.confusion(frame, predictions)
+    assert confusion.mean_iou == 1.0 and confusion.pixel_accuracy == 1.0
+    assert load_map(predictions["map_file"][0]).shape == (21, 40, 90)
+
+
+def test_tiles_of_a_model_that_looks_at_single_pixels_equal_the_whole_image(frame, tmp_path):
+    whole = _predict(frame, tmp_path / "whole", flip=False)
+    tiled = _predict(frame, tmp_path / "tiled", flip=False, tile=32, overlap=0.5)
+    for one, other in zip(whole["map_file"], tiled["map_file"], strict=True):
+        np.testing.assert_allclose(load_map(one), load_map(other), atol=1 / 254)
+
+
+def test_scales_are_averaged_at_the_images_own_size():
+    image = torch.linspace(-1, 1, 3 * 37 * 53).reshape(1, 3, 37, 53)
+    config = PredictConfig(flip=True, scales=(0.5, 1.0, 1.5))
+    values = image_probabilities(RedToClass(), image, config, 8)
+    assert values.shape == (21, 37, 53)
+    torch.testing.assert_close(values.sum(dim=0), torch.ones(37, 53))
+
+
+def test_a_map_that_is_there_is_not_predicted_again(frame, tmp_path):
+    before = _predict(frame, tmp_path / "maps")
+    stamps = [path.stat().st_mtime_ns for path in sorted((tmp_path / "maps").iterdir())]
+    after = _predict(frame, tmp_path / "maps")
+    pd.testing.assert_frame_equal(before, after)
+    assert stamps == [path.stat().st_mtime_ns for path in sorted((tmp_path / "maps").iterdir())]
+
+
+def test_the_average_of_folds_is_written_image_by_image(frame, tmp_path):
+    frames = [_predict(frame, tmp_path / name, flip=False) for name in ("one", "two")]
+    mean = TASK.average(frames, tmp_path / "mean", PredictConfig())
+    assert TASK.confusion(frame, mean).mean_iou == 1.0
+    assert all(path.startswith(str(tmp_path / "mean")) for path in mean["map_file"])
+
+
+def test_the_stratum_is_the_rarest_class_and_a_mask_of_another_size_is_refused(frame, tmp_path):
+    write_mask(tmp_path / "a-mask.png", np.full((40, 90), 7, dtype="uint8"))
+    assert TASK.strata(frame).tolist()[0] == VOC_CLASSES[7]
+    write_mask(tmp_path / "b-mask.png", np.zeros((70, 31), dtype="uint8"))
+    with pytest.raises(UserError, match=r"image b: .*b-mask.png has 31 x 70 pixels and the image 30 x 70"):
+        TASK.strata(frame)
+
+
+class TestTraining:
+    def batch(self, frame, augment: AugmentConfig):
+        targets = TASK.targets(frame, VOC_CLASSES, Config())
+        transform = TASK.train_transform(augment, PLAIN)
+        transform.set_random_seed(3)
+        images = Images(frame, None)
+        examples = [targets.example(index, images.read, transform) for index in (0, 1, 2) * 4]
+        return np.stack([image for image, _ in examples]), targets.batch([mask for _, mask in examples])
+
+    def test_image_and_mask_go_through_the_same_geometry_and_padding_is_ignored(self, frame):
+        pixels, masks = self.batch(frame, AugmentConfig(min_scale=1.0, max_scale=1.0, color_jitter=0))
+        assert pixels.shape == (12, 64, 64, 3) and masks.shape == (12, 64, 64) and masks.dtype == torch.int64
+        seen = masks.numpy() != 255
+        assert (pixels[..., 0][seen] == 10 * masks.numpy()[seen]).all()
+        assert (pixels[~seen] == 128).all() and (~seen).sum() > 0
+
+    def test_rescaling_keeps_image_and_mask_together(self, frame):
+        pixels, masks = self.batch(frame, AugmentConfig(min_scale=0.6, max_scale=1.8, vertical_flip=True))
+        seen = masks.numpy() != 255
+        wrong = np.abs(pixels[..., 0][seen] / 10 - masks.numpy()[seen]) > 0.5
+        assert wrong.mean() < 0.2  # blended at edges, no more
+
+    def test_the_pixels_of_each_class_are_counted_and_the_ignored_are_not(self, frame):
+        masks = [TASK.read(path, "a") for path in frame["mask"]]
+        masks[0][:2] = 255
+        write_mask(Path(frame["mask"][0]), masks[0])
+        counts = TASK.targets(frame, VOC_CLASSES, Config()).pixels(21)
+        assert counts.tolist() == [sum(int((mask == value).sum()) for mask in masks) for value in range(21)]
+
+    def test_a_crop_of_nothing_but_ignored_pixels_gives_a_finite_loss(self, frame):
+        for loss in ("ce", "ce+dice", "focal", "lovasz", "ce+0.5*lovasz"):
+            objective = TASK.objective(
+                TrainConfig(loss=loss, logit_adjustment=0.5), TASK.targets(frame, VOC_CLASSES, Config())
+            )
+            logits = torch.randn(2, 21, 8, 8, requires_grad=True)
+            value = objective(torch.nn.Identity(), logits, torch.full((2, 8, 8), 255))
+            value.backward()
+            assert value.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_frozen_stages_and_their_statistics_stay_while_the_decoder_learns(self, frame):
+        from pipeline.networks.freeze import set_trainable
+
+        model = TASK.build_model(ModelConfig("test_resnet", decoder="fpn"), VOC_CLASSES)
+        set_trainable(model, TrainConfig(frozen_stages=-1), 0)
+        before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+        TASK.objective(TrainConfig(), TASK.targets(frame, VOC_CLASSES, Config()))(
+            model, torch.randn(2, 3, 64, 64), torch.zeros(2, 64, 64).long()
+        ).backward()
+        head = [part.clone() for part in model.get_classifier()[1].parameters()]
+        optimizer.step()
+        assert all(torch.equal(value, before[name]) for name, value in model.backbone.state_dict().items())
+        assert any(
+            not torch.equal(a, b) for a, b in zip(head, model.get_classifier()[1].parameters(), strict=True)
+        )
+
+
+class TestRows:
+    form = MaskRows("id", "rle", 21)
+    test = pd.DataFrame({"image_id": ["x_1", "y"], "height": [4, 3], "width": [5, 2]})
+
+    def rows(self, *rows: tuple[str, str]) -> pd.DataFrame:
+        return pd.DataFrame(rows, columns=["id", "rle"])
+
+    def test_nothing_but_background_is_a_submission_without_rows(self):
+        empty = self.rows()
+        assert self.form.checked(empty, empty, self.test, "s.csv").empty
+
+    def test_a_row_for_each_class_but_background(self):
+        mask = np.array([[0, 3], [3, 20], [0, 0]], dtype="uint8")
+        assert rows_of_mask("y", mask) == [("y_3", "2 1 4 1"), ("y_20", "5 1")]
+
+    @pytest.mark.parametrize(
+        "row, message",
+        [
+            (("z_1", "1 2"), r"z_1 are no test image and class 1 to 20"),
+            (("y_0", "1 2"), r"y_0 are no test image"),
+            (("y_21", "1 2"), r"y_21 are no test image"),
+            (("y_3", "6 2"), r"y_3 has no valid run lengths"),
+            (("y_3", "1"), r"y_3 has no valid run lengths"),
+            (("y_3", ""), r"y_3 has no pixels: leave its row out"),
+            (("y_3", "1 2 3 1"), r"do not survive decoding"),
+        ],
+    )
+    def test_what_the_organiser_cannot_read_is_refused(self, row, message):
+        with pytest.raises(UserError, match=message):
+            self.form.checked(self.rows(row), self.rows(), self.test, "s.csv")
+
+    def test_an_image_id_may_hold_underscores(self):
+        rows = self.rows(("x_1_7", "1 20"), ("y_1", "6 1"))
+        assert len(self.form.checked(rows, self.rows(), self.test, "s.csv")) == 2
+        with pytest.raises(UserError, match="occur more than once"):
+            self.form.checked(pd.concat([rows, rows]), self.rows(), self.test, "s.csv")
+
+
+def test_the_report_draws_the_classes_and_the_worst_images(frame, tmp_path):
+    predictions = _predict(frame, tmp_path / "maps")
+    pictures = TASK.report(frame, predictions, Images(frame, None), VOC_CLASSES, tmp_path)
+    assert [path.name for path in pictures] == ["class_iou.png", "panels.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_mixing_whole_images_makes_no_sense_for_masks():
+    with pytest.raises(UserError, match="for classification"):
+        TASK.mixer(AugmentConfig(mixup=0.2), VOC_CLASSES)

@@ -24,6 +24,8 @@ from ops.checks import (
 
 SuppressionKind = Literal["iou", "giou", "diou"]
 KINDS = {"iou": 0, "giou": 1, "diou": 2}
+ANY_SCORE = float("nan")
+"""As min_score of the padded operator: no score is too low; -infinity would leave out scores of -infinity."""
 
 _nms = define(
     "nms(Tensor boxes, Tensor scores, float iou_threshold, int kind, int max_out) -> Tensor",
@@ -207,12 +209,22 @@ def _front(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
     return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
 
+def _numbered(labels: torch.Tensor) -> torch.Tensor:
+    """Labels (B, N) as numbers from 0 on, the same ones where labels of a row are the same.
+
+    By sorting: a difference of two labels may be beyond their type, whatever it is.
+    """
+    ascending, order = labels.long().sort(dim=1)
+    changes = (ascending[:, 1:] != ascending[:, :-1]).long().cumsum(dim=1)
+    return torch.zeros_like(order).scatter(1, order[:, 1:], changes)
+
+
 @torch.library.register_vmap("podium::nms")
 def _(info, dims, boxes, scores, iou_threshold, kind, max_out):
     boxes, scores = _front(boxes, dims[0], info.batch_size), _front(scores, dims[1], info.batch_size)
     limit = scores.shape[1] if max_out < 0 else max_out
     labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
-    return _nms_padded(boxes, scores, labels, iou_threshold, float("-inf"), kind, limit)[0], 0
+    return _nms_padded(boxes, scores, labels, iou_threshold, ANY_SCORE, kind, limit)[0], 0
 
 
 @torch.library.register_vmap("podium::batched_nms")
@@ -221,8 +233,8 @@ def _(info, dims, boxes, scores, idxs, iou_threshold, kind, max_out):
         _front(tensor, dim, info.batch_size) for tensor, dim in zip((boxes, scores, idxs), dims, strict=False)
     )
     limit = scores.shape[1] if max_out < 0 else max_out
-    # Here a negative label is no padding: number the labels from 0 on.
-    return _nms_padded(boxes, scores, idxs - idxs.amin(), iou_threshold, float("-inf"), kind, limit)[0], 0
+    # Here a negative label is no padding.
+    return _nms_padded(boxes, scores, _numbered(idxs), iou_threshold, ANY_SCORE, kind, limit)[0], 0
 
 
 @torch.library.register_vmap("podium::nms_padded")

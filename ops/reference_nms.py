@@ -1,5 +1,7 @@
 """Non-maximum suppression in plain torch, as the papers write it: oracle of the tests, and fallback."""
 
+import math
+
 import torch
 
 from ops.reference import computed
@@ -52,11 +54,14 @@ def nms_padded(
     kind: int,
     max_out: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`batched_nms` of B images: indices (B, max_out), padded with -1, and their counts (B,)."""
+    """`batched_nms` of B images: indices (B, max_out), padded with -1, and their counts (B,).
+
+    A min_score of NaN leaves no score out.
+    """
     indices = labels.new_full((len(boxes), max_out), -1, dtype=torch.int64)
     counts = labels.new_zeros(len(boxes), dtype=torch.int64)
     for image, (box, score, label) in enumerate(zip(boxes, scores, labels, strict=True)):
-        rows = ((label >= 0) & (score.double() > min_score)).nonzero()[:, 0]
+        rows = ((label >= 0) & ((score.double() > min_score) | math.isnan(min_score))).nonzero()[:, 0]
         kept = rows[batched_nms(box[rows], score[rows], label[rows], iou_threshold, kind, max_out)]
         indices[image, : len(kept)] = kept
         counts[image] = len(kept)

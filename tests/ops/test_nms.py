@@ -350,6 +350,45 @@ def test_vmap(device) -> None:
         assert classes[row].tolist() == kept + [-1] * (30 - len(kept))
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (torch.int8, (-128, -100, -1, 0, 100, 127)),
+        (torch.int16, (-(2**15), -20_000, 5, 2**15 - 1)),
+        (torch.int32, (-(2**31), -1, 0, 2**31 - 1)),
+        (torch.int64, (-(2**63), -1, 0, 2**62, 2**63 - 1)),
+        (torch.uint8, (0, 1, 200, 255)),
+        (torch.bool, (False, True)),
+    ],
+)
+def test_vmap_of_labels_from_end_to_end_of_their_type(device, dtype, values) -> None:
+    pairs = [make(60, seed, spread=30) for seed in range(3)]
+    boxes, scores = (torch.stack(parts).to(device) for parts in zip(*pairs, strict=True))
+    pick = torch.randint(len(values), (3, 60), generator=torch.Generator().manual_seed(5))
+    labels = torch.tensor(values, dtype=dtype, device=device)[pick.to(device)]
+    scores[1, ::5] = float("-inf")
+    mapped = torch.vmap(lambda box, score, label: batched_nms(box, score, label, 0.3))(boxes, scores, labels)
+    shared = torch.vmap(lambda box, score: batched_nms(box, score, labels[0], 0.3, max_out=9))(boxes, scores)
+    for row in range(3):
+        kept = batched_nms(boxes[row], scores[row], labels[row], 0.3, validate=False).tolist()
+        assert mapped[row].tolist() == kept + [-1] * (60 - len(kept))
+        kept = batched_nms(boxes[row], scores[row], labels[0], 0.3, max_out=9, validate=False)
+        assert torch.equal(shared[row], kept)
+        seconds = matrix_nms(boxes[row], scores[row].exp(), labels[row])
+        same = labels[row][:, None] == labels[row]
+        assert torch.equal(seconds, matrix_nms(boxes[row], scores[row].exp(), same.long().argmax(dim=1)))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.uint8, torch.bool])
+def test_vmap_of_no_boxes(dtype) -> None:
+    boxes, scores, labels = torch.zeros(3, 0, 4), torch.zeros(3, 0), torch.zeros(3, 0, dtype=dtype)
+    kept = torch.vmap(lambda box, score, label: batched_nms(box, score, label, 0.5))(boxes, scores, labels)
+    assert kept.shape == (3, 0) and kept.dtype == torch.int64
+    few = torch.vmap(lambda box, score, label: batched_nms(box, score, label, 0.5, max_out=2))
+    assert few(boxes, scores, labels).tolist() == [[-1, -1]] * 3
+
+
 def test_autocast_and_gradients() -> None:
     boxes, scores, labels = sample()
     with torch.autocast("cpu", torch.bfloat16):

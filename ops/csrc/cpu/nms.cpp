@@ -109,12 +109,14 @@ void nms_padded_typed(const Tensor& boxes, const Tensor& scores, const Tensor& l
   const T *box = read<T>(boxes), *score = read<T>(scores);
   const int64_t* label = read<int64_t>(labels);
   int64_t *index = write<int64_t>(indices), *number = write<int64_t>(counts);
+  const bool any_score = min_score != min_score;  // NaN: no score is too low, not even -infinity
   torch::stable::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
     for (int64_t image = begin; image < end; ++image) {
       const T* own_scores = score + image * size;
       const int64_t* own_labels = label + image * size;
-      const Ranking<T> ranking(own_scores, size,
-                               [&](int64_t k) { return own_labels[k] >= 0 && double(own_scores[k]) > min_score; });
+      const Ranking<T> ranking(own_scores, size, [&](int64_t k) {
+        return own_labels[k] >= 0 && (any_score || double(own_scores[k]) > min_score);
+      });
       int64_t* out = index + image * max_out;
       number[image] = nms_image(box + image * size * 4, own_labels, ranking, rule, max_out, out);
       std::fill(out + number[image], out + max_out, int64_t(-1));

@@ -22,7 +22,8 @@ void nms_keys(const T* scores, int64_t count, bool nan_last, T* keys, cudaStream
     launch(nms_keys_kernel<T>, grid_of(blocks_for(count)), kThreads, stream, scores, count, nan_last, keys);
 }
 
-// Labels in the order of the scores; -1 where filtering is on and the box takes no part.
+// Labels in the order of the scores; -1 where filtering is on and the box takes no part. A min_score of NaN leaves no
+// score out.
 template <class T>
 __global__ void nms_labels_kernel(const int64_t* labels, const T* scores, const int64_t* order, int64_t n,
                                   int64_t total, bool filter, double min_score, int64_t* out) {
@@ -30,7 +31,8 @@ __global__ void nms_labels_kernel(const int64_t* labels, const T* scores, const 
   if (row >= total) return;
   const int64_t source = row - row % n + order[row];
   int64_t label = labels[source];
-  if (filter && (label < 0 || !(double(scores[source]) > min_score))) label = -1;
+  const bool high_enough = min_score != min_score || double(scores[source]) > min_score;
+  if (filter && (label < 0 || !high_enough)) label = -1;
   out[row] = label;
 }
 

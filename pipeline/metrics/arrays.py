@@ -88,9 +88,9 @@ def check_probabilities(predictions: np.ndarray) -> None:
     ------
     ValueError : as said.
     """
-    if predictions.size and not (
-        -PROBABILITY_SLACK <= predictions.min() and predictions.max() <= 1 + PROBABILITY_SLACK
-    ):
+    if not predictions.size:
+        return
+    if predictions.min() < -PROBABILITY_SLACK or predictions.max() > 1 + PROBABILITY_SLACK:
         raise ValueError(
             f"probabilities lie between 0 and 1, and the predictions go from {predictions.min():g} to "
             f"{predictions.max():g}"

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.metrics.arrays import check_decisions, one_class
+from pipeline.metrics.arrays import check_decisions, defined_mean, one_class
 
 Average = Literal["micro", "macro", "samples"]
 """Over all decisions together, over classes, or over rows."""
@@ -56,11 +56,12 @@ def f_beta(
     check_decisions(truth, predictions)
     if average == "samples" and truth.ndim == 1:
         raise ValueError("a mean over samples needs several labels to a row (N, C), not one class index")
-    if not truth.size:
-        return float("nan")
-    from sklearn.metrics import fbeta_score
-
-    return float(fbeta_score(truth, predictions, beta=beta, average=average, zero_division=np.nan))
+    counts = (
+        _class_counts(truth, predictions) if truth.ndim == 1 else _label_counts(truth, predictions, average)
+    )
+    if average == "micro":
+        counts = counts.sum(axis=1, keepdims=True)
+    return defined_mean(f_of_counts(*counts, beta=beta))
 
 
 def probabilistic_f(
@@ -95,3 +96,19 @@ def probabilistic_f(
     probabilities = np.clip(probabilities, 0, 1)
     tp = probabilities[labels].sum()
     return float(f_of_counts(tp, probabilities[~labels].sum(), labels.sum() - tp, beta))
+
+
+def _class_counts(truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """int64 (3, C): true positives, false positives and false negatives of the C classes that occur."""
+    names, codes = np.unique(np.concatenate([truth, predictions]), return_inverse=True)
+    true, predicted = codes[: len(truth)], codes[len(truth) :]
+    tp = np.bincount(true[true == predicted], minlength=len(names))
+    counted = [np.bincount(part, minlength=len(names)) for part in (predicted, true)]
+    return np.stack([tp, counted[0] - tp, counted[1] - tp])
+
+
+def _label_counts(truth: np.ndarray, predictions: np.ndarray, average: Average) -> np.ndarray:
+    """int64 (3, C), or (3, N) of rows: true positives, false positives and false negatives."""
+    axis = 1 if average == "samples" else 0
+    parts = (truth & predictions, ~truth & predictions, truth & ~predictions)
+    return np.stack([part.sum(axis=axis) for part in parts])

@@ -16,8 +16,8 @@ from pipeline.metrics.thresholds import FROM_30_TO_80, FROM_50_TO_75, FROM_50_TO
 def matches(iou: np.ndarray, threshold: float) -> tuple[int, int, int]:
     """Pair predicted with true objects of an image and count.
 
-    Each prediction in turn takes the true object of the largest intersection over union that is still free, if
-    it is above the threshold (equal is not enough); of equal ones, the first.
+    Each prediction in turn takes the true object of the largest intersection over union that is still free,
+    if it is above the threshold (equal is not enough); of equal ones, the first.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def mean_f_over_thresholds(
     airbus-ship-detection, Evaluation; a submission without ships scored the share of images without ships, so
     they count 1.
     """
-    scores = [f_of_counts(*_counts(iou, thresholds), beta).mean() for iou in ious]
+    scores = [f_of_counts(*_counts(iou, thresholds), beta=beta).mean() for iou in ious]
     return _mean_over_images(scores, both_empty)
 
 
@@ -105,7 +105,7 @@ def pooled_f_over_thresholds(
     total = np.zeros((3, len(thresholds)), dtype=np.int64)
     for iou in ious:
         total += _counts(iou, thresholds)
-    return float(f_of_counts(*total, beta).mean())
+    return float(f_of_counts(*total, beta=beta).mean())
 
 
 def mean_precision_over_thresholds(

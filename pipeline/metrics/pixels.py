@@ -171,4 +171,4 @@ def _check(counts: np.ndarray) -> None:
             f"pixel counts are (N, C, 3): tp, fp, fn of each image and class; not {counts.shape}"
         )
     if counts.dtype.kind not in "iu" or (counts.size and counts.min() < 0):
-        raise ValueError(f"pixel counts are whole numbers from 0, not {counts.dtype} with negative ones")
+        raise ValueError(f"pixel counts are whole and not negative, unlike these of {counts.dtype}")

@@ -49,17 +49,22 @@ def point_matches(
     return found, len(points) - found, len(boxes) - found
 
 
-def pooled_f(counts: Iterable[tuple[int, int, int]], *, beta: float = 1.0) -> float:
-    """F-beta of what `point_matches` counted, over all images together.
+def point_f1(counts: Iterable[tuple[int, int, int]]) -> float:
+    """F1 of what `point_matches` counted, over all images together.
 
     Parameters
     ----------
     counts : true positives, false positives and false negatives of each image.
-    beta : how many times recall counts what precision counts.
 
     Returns
     -------
-    0 to 1; NaN without images, and where none has a box or a point. (Kaggle's code gives 0 there.)
+    0 to 1; 0 where no image has a box or a point, as the competition's code has it; NaN without images.
+
+    References
+    ----------
+    kuzushiji-recognition; gist.github.com/SohierDane/a90ef46d79808fe3afc70c80bae45972.
     """
-    total = np.array(list(counts), dtype=np.int64).reshape(-1, 3).sum(axis=0)
-    return float(f_of_counts(*total, beta))
+    table = np.array(list(counts), dtype=np.int64).reshape(-1, 3)
+    if not len(table):
+        return float("nan")
+    return float(np.nan_to_num(f_of_counts(*table.sum(axis=0)), nan=0.0))

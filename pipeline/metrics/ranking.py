@@ -1,6 +1,7 @@
 """Scores of an order: of the rows by a class's score (ROC), or of the classes in a row (top k)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -103,8 +104,7 @@ def weighted_auc(
     x, y = np.append(x, np.interp(cuts, y, x)), np.append(y, cuts)
     order = np.lexsort((y, x))  # the curve rises with x, so this puts the cuts between its corners
     x, y = x[order], y[order]
-    pairs = zip(cuts[:-1], cuts[1:], strict=True)
-    areas = np.array([np.trapezoid(np.clip(y, low, high) - low, x) for low, high in pairs])
+    areas = np.array([np.trapezoid(np.clip(y, low, high) - low, x) for low, high in pairwise(cuts)])
     return float(np.dot(areas, weights) / np.dot(np.diff(cuts), weights))
 
 

@@ -14,7 +14,8 @@ def kl_divergence(truth: np.ndarray, predictions: np.ndarray, *, eps: float = 1e
     Parameters
     ----------
     truth, predictions : float (N, C) from 0 to 1 whose rows sum to 1.
-    eps : predictions are kept between `eps` and 1 - `eps`. With 0, a share that was given 0 makes it infinite.
+    eps : predictions are kept between `eps` and 1 - `eps`. With 0, a share that was given 0 makes it
+        infinite.
 
     Returns
     -------

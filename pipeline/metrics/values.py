@@ -110,7 +110,7 @@ def laplace_log_likelihood(
 
     Returns
     -------
-    Below 0 with the defaults; larger is better; the best is ``-log(sqrt(2) * least_sigma)``. NaN without rows.
+    Up to ``-log(sqrt(2) * least_sigma)``, which is below 0 with the default. NaN without rows.
 
     Raises
     ------

@@ -7,11 +7,14 @@ in its place, so that autograd, compilation and export work the same with and wi
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
+from torch.autograd.function import _SingleLevelFunction
 
 NAMESPACE = "podium"
 BUILD_FOLDER = Path(os.environ.get("PODIUM_LIBRARY_DIR") or Path(__file__).parent / "_build")
@@ -73,3 +76,157 @@ def define(schema: str, reference: Callable) -> torch._ops.OpOverload:
     if not LOADED.cuda:
         torch.library.impl(qualified, "cuda", reference)
     return getattr(getattr(torch.ops, NAMESPACE), name).default
+
+
+class _Reverse(_SingleLevelFunction):
+    """One call of an operator in the graph of gradients.
+
+    `torch.autograd.Function` refuses the transforms of `torch.func` unless they go through itself, and here
+    the dispatcher has taken one of their levels off already, which is what its base class is for.
+    """
+
+    @staticmethod
+    def forward(ctx, call: "_Call", *leaves: object) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        arguments = call.nested(leaves)
+        # The other transforms of torch.func come after this one, and want derivatives, too.
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            result = call.below(arguments)
+        ctx.call = call
+        call.setup_context(ctx, arguments, result)
+        return tuple(result) if isinstance(result, list) else result
+
+    @staticmethod
+    def backward(ctx, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        call = ctx.call
+        found = call.backward(ctx, [*grads]) if call.gives_list else call.backward(ctx, *grads)
+        leaves: list[torch.Tensor | None] = [None]
+        for size, grad in zip(call.sizes, found, strict=True):
+            if size is None:
+                leaves.append(grad)
+            else:
+                leaves.extend(grad if grad is not None else [None] * size)
+        return tuple(leaves)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of an operator whose arguments were flattened; sizes of those that were lists, else None."""
+
+    operator: torch._ops.OpOverload
+    keyset: torch._C.DispatchKeySet
+    sizes: Sequence[int | None]
+    backward: Callable
+    setup_context: Callable
+    gives_list: bool
+
+    def nested(self, leaves: Sequence[object]) -> list[object]:
+        """The arguments that `leaves` were."""
+        rest = iter(leaves)
+        return [next(rest) if size is None else [next(rest) for _ in range(size)] for size in self.sizes]
+
+    def below(self, arguments: Sequence[object]) -> object:
+        """What comes after automatic differentiation."""
+        with torch._C._AutoDispatchBelowAutograd():
+            return self.operator.redispatch(self.keyset & torch._C._after_autograd_keyset, *arguments)
+
+
+def register_derivative(
+    operator: torch._ops.OpOverload, backward: Callable, setup_context: Callable, tangent: Callable
+) -> None:
+    """Register gradients as `torch.library.register_autograd` does, and forward-mode derivatives with them.
+
+    That function alone drops tangents, so that a forward-mode derivative would be 0 without a word.
+
+    Parameters
+    ----------
+    operator : what `define` returned.
+    backward, setup_context : as for `torch.library.register_autograd`.
+    tangent : called with the arguments' primals and tangents, two tuples (None where an argument has no
+        tangent, a list of these for a list of tensors), and the operator's result; gives the tangent of the
+        result, of its first tensor where there are several that are no list.
+    """
+    gives_list = str(operator._schema.returns[0].type) == "List[Tensor]"
+
+    def reverse(keyset: torch._C.DispatchKeySet, *arguments: object) -> object:
+        sizes = [len(argument) if isinstance(argument, (list, tuple)) else None for argument in arguments]
+        call = _Call(operator, keyset, sizes, backward, setup_context, gives_list)
+        if not torch.is_grad_enabled() or not torch._C._any_requires_grad(*arguments):
+            return call.below(arguments)
+        leaves = [
+            one
+            for many, size in zip(arguments, sizes, strict=True)
+            for one in ([many] if size is None else many)
+        ]
+        with enable_single_level_autograd_function():
+            result = _Reverse.apply(call, *leaves)
+        return [*result] if gives_list else result
+
+    def kernel(keyset: torch._C.DispatchKeySet, *arguments: object) -> object:
+        # While a graph is traced, levels are not entered by the module that counts them.
+        if forward_ad._current_level < 0 and not torch._C._len_torch_dispatch_stack():
+            return reverse(keyset, *arguments)
+        primals, tangents = zip(*map(_unpack, arguments), strict=True)
+        if not any(map(_is_moved, tangents)):
+            return reverse(keyset, *arguments)
+        result = operator(*primals)
+        moved = tangent(primals, tangents, result)
+        if gives_list:
+            return [_dual(one, of_one) for one, of_one in zip(result, moved, strict=True)]
+        if isinstance(result, tuple):
+            return _dual(result[0], moved), *result[1:]
+        return _dual(result, moved)
+
+    _FRAGMENT.impl(operator._schema.name.partition("::")[2], kernel, "Autograd", with_keyset=True)
+
+
+LEVEL = 0
+"""Of dual numbers: torch has no other."""
+_FRAGMENT = torch.library.Library(NAMESPACE, "FRAGMENT")
+
+
+def dual_of(primal: torch.Tensor, tangent: torch.Tensor | None) -> torch.Tensor:
+    """A dual tensor, or `primal` where there is no tangent."""
+    return primal if tangent is None else forward_ad.make_dual(primal, tangent, level=LEVEL)
+
+
+def tangent_of(dual: torch.Tensor) -> torch.Tensor | None:
+    """The tangent of a dual tensor."""
+    return forward_ad.unpack_dual(dual, level=LEVEL).tangent
+
+
+def tangent_of_linear(operator: torch._ops.OpOverload, unread: Sequence[int] = ()) -> Callable:
+    """The `tangent` of `register_derivative` for an operator that is linear in its first argument, and of
+    whose others no derivative exists; `unread` are places of tensors of which only the size matters."""
+
+    def tangent(primals: tuple, tangents: tuple, _: object) -> object:
+        moved = tangents[0]
+        if any(_is_moved(other) for place, other in enumerate(tangents) if place not in (0, *unread)):
+            raise NotImplementedError(f"{operator} has no derivative but with respect to its first argument")
+        if isinstance(moved, list):
+            moved = [
+                torch.zeros_like(one) if of_one is None else of_one
+                for one, of_one in zip(primals[0], moved, strict=True)
+            ]
+        return operator(moved, *primals[1:])
+
+    return tangent
+
+
+def _unpack(argument: object) -> tuple[object, object]:
+    if isinstance(argument, torch.Tensor):
+        return tuple(forward_ad.unpack_dual(argument, level=LEVEL))
+    if isinstance(argument, (list, tuple)) and argument and isinstance(argument[0], torch.Tensor):
+        primals, tangents = zip(*(forward_ad.unpack_dual(one, level=LEVEL) for one in argument), strict=True)
+        return list(primals), list(tangents)
+    return argument, None
+
+
+def _is_moved(derivative: object) -> bool:
+    many = derivative if isinstance(derivative, list) else [derivative]
+    return any(one is not None for one in many)
+
+
+def _dual(primal: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:
+    # A tangent must lie in memory as its primal does.
+    placed = torch.empty_like(primal).copy_(tangent) if tangent.stride() != primal.stride() else tangent
+    return forward_ad.make_dual(primal, placed, level=LEVEL)

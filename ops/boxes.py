@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from ops import reference_boxes
-from ops._library import define
+from ops._library import define, dual_of, register_derivative, tangent_of
 from ops.checks import FLOATS, check_choice, check_finite, check_float, check_ordered, check_together
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
@@ -40,7 +40,12 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> t
     return *pull(grad), None
 
 
-torch.library.register_autograd("podium::pairwise_iou", _backward, setup_context=_keep_boxes)
+def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:
+    boxes = dual_of(primals[0], tangents[0]), dual_of(primals[1], tangents[1])
+    return tangent_of(reference_boxes.pairwise_iou(*boxes, primals[2]))
+
+
+register_derivative(_pairwise_iou, _backward, _keep_boxes, _tangent)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("podium::pairwise_iou", _device, torch.float32)
 

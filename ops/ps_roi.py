@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ops import reference_roi
-from ops._library import define
+from ops._library import define, register_derivative, tangent_of_linear
 from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
 
 _BINS = "float spatial_scale, SymInt pooled_height, SymInt pooled_width"
@@ -59,10 +59,8 @@ def _register(name: str, forward: torch._ops.OpOverload, backward: torch._ops.Op
 
     torch.library.register_fake(f"podium::{name}")(_fake_forward)
     torch.library.register_fake(f"podium::{name}_backward")(_fake_backward)
-    torch.library.register_autograd(f"podium::{name}", gradient, setup_context=keep)
-    torch.library.register_autograd(
-        f"podium::{name}_backward", gradient_of_backward, setup_context=keep_backward
-    )
+    register_derivative(forward, gradient, keep, tangent_of_linear(forward))
+    register_derivative(backward, gradient_of_backward, keep_backward, tangent_of_linear(backward))
     for device in ("cpu", "cuda"):
         torch.library.register_autocast(f"podium::{name}", device, torch.float32)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from ops import reference_roi
-from ops._library import define
+from ops._library import define, register_derivative, tangent_of_linear
 from ops.checks import check_number, check_together
 from ops.reference import computed
 from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
@@ -99,17 +99,17 @@ def _gradient_of_multiscale_backward(ctx, grads):
     return _multiscale(grads, rois, levels, *ctx.how), [None] * ctx.levels, *[None] * 7
 
 
-torch.library.register_autograd("podium::roi_align", _gradient, setup_context=_keep)
-torch.library.register_autograd(
-    "podium::roi_align_backward", _gradient_of_backward, setup_context=_keep_backward
-)
-torch.library.register_autograd(
-    "podium::multiscale_roi_align", _gradient_of_multiscale, setup_context=_keep_multiscale
-)
-torch.library.register_autograd(
-    "podium::multiscale_roi_align_backward",
+for _operator, _its_gradient, _its_keep in (
+    (_roi_align, _gradient, _keep),
+    (_roi_align_backward, _gradient_of_backward, _keep_backward),
+    (_multiscale, _gradient_of_multiscale, _keep_multiscale),
+):
+    register_derivative(_operator, _its_gradient, _its_keep, tangent_of_linear(_operator))
+register_derivative(
+    _multiscale_backward,
     _gradient_of_multiscale_backward,
-    setup_context=_keep_multiscale_backward,
+    _keep_multiscale_backward,
+    tangent_of_linear(_multiscale_backward, unread=(1,)),
 )
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("podium::roi_align", _device, torch.float32)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ops import reference_roi
-from ops._library import define
+from ops._library import define, register_derivative, tangent_of_linear
 from ops.reference import computed
 from ops.roi_boxes import (
     Boxes,
@@ -60,18 +60,28 @@ def _keep_backward(ctx, inputs, output):
 
 
 def _gradient_of_backward(ctx, grad):
-    argmax, rois = ctx.saved_tensors
-    images, pixels = grad.shape[0], grad.shape[2] * grad.shape[3]
+    return _taken(grad, *ctx.saved_tensors), *[None] * 6
+
+
+def _taken(input: torch.Tensor, argmax: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
+    """What `input` (N, C, H, W) has at positions (K, C, height, width), 0 where there is none."""
+    images, pixels = input.shape[0], input.shape[2] * input.shape[3]
     image = computed(rois[:, 0])
     found = ((image > -1) & (image < images))[:, None, None, None] & (argmax >= 0) & (argmax < pixels)
-    planes = grad.flatten(2)[image.nan_to_num(nan=0).clamp(0, max(images - 1, 0)).long()]
+    planes = input.flatten(2)[image.nan_to_num(nan=0).clamp(0, max(images - 1, 0)).long()]
     values = planes.gather(2, argmax.where(found, 0).flatten(2).long()).reshape(argmax.shape)
-    return values.where(found, 0), *[None] * 6
+    return values.where(found, 0)
 
 
-torch.library.register_autograd("podium::roi_pool", _gradient, setup_context=_keep)
-torch.library.register_autograd(
-    "podium::roi_pool_backward", _gradient_of_backward, setup_context=_keep_backward
+def _tangent(primals: tuple, tangents: tuple, result: tuple) -> torch.Tensor:
+    if tangents[1] is not None:
+        raise NotImplementedError("podium.roi_pool has no derivative but with respect to its first argument")
+    return _taken(tangents[0], result[1], primals[1])
+
+
+register_derivative(_roi_pool, _gradient, _keep, _tangent)
+register_derivative(
+    _roi_pool_backward, _gradient_of_backward, _keep_backward, tangent_of_linear(_roi_pool_backward)
 )
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("podium::roi_pool", _device, torch.float32)

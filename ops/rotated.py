@@ -9,7 +9,7 @@ and sine of the angle.
 import torch
 
 from ops import reference_rotated
-from ops._library import define
+from ops._library import define, dual_of, register_derivative, tangent_of
 from ops.boxes import check_sizes
 from ops.checks import check_finite, check_float, check_number, check_same_length, check_together
 
@@ -42,7 +42,12 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> t
     return pull(grad)
 
 
-torch.library.register_autograd("podium::box_iou_rotated", _backward, setup_context=_keep_boxes)
+def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:
+    boxes = [dual_of(primal, tangent) for primal, tangent in zip(primals, tangents, strict=True)]
+    return tangent_of(reference_rotated.box_iou_rotated(*boxes))
+
+
+register_derivative(_box_iou_rotated, _backward, _keep_boxes, _tangent)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("podium::box_iou_rotated", _device, torch.float32)
     torch.library.register_autocast("podium::nms_rotated", _device, torch.float32)

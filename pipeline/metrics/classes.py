@@ -51,7 +51,8 @@ def quadratic_kappa(truth: np.ndarray, predictions: np.ndarray) -> float:
         raise ValueError(f"kappa compares class indices (N,), not labels of the shape {truth.shape}")
     if not len(truth):
         return float("nan")
-    low, high = min(truth.min(), predictions.min()), max(truth.max(), predictions.max())
+    low = min(int(truth.min()), int(predictions.min()))
+    high = max(int(truth.max()), int(predictions.max()))
     if low == high:
         return float("nan")
     from sklearn.metrics import cohen_kappa_score

@@ -22,8 +22,10 @@ def f_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, beta: float = 1.
     -------
     float64 of that shape, 0 to 1; NaN where nothing was there and nothing was found.
     """
-    share = np.asarray((1 + beta**2) * tp, dtype=np.float64)
-    whole = share + beta**2 * np.asarray(fn) + np.asarray(fp)
+    # As float64 first: counts of a small integer type would wrap around.
+    true, spurious, missed = (np.asarray(count, dtype=np.float64) for count in (tp, fp, fn))
+    share = (1 + beta**2) * true
+    whole = share + beta**2 * missed + spurious
     return np.divide(share, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 

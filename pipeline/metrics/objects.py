@@ -40,7 +40,7 @@ def matches(iou: np.ndarray, threshold: float) -> tuple[int, int, int]:
     found = 0
     for row in np.flatnonzero((free > 0).any(axis=1)):
         best = free[row].argmax()
-        if free[row, best] > threshold:
+        if free[row, best] > 0:
             found += 1
             free[:, best] = -1.0
     return found, predicted - found, true - found

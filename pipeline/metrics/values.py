@@ -24,8 +24,7 @@ def rmse(truth: np.ndarray, predictions: np.ndarray) -> float:
     ----------
     petfinder-pawpularity-score, denoising-dirty-documents.
     """
-    check_pair(truth, predictions)
-    return float(np.sqrt(mean_or_nan((truth - predictions) ** 2)))
+    return float(np.sqrt(mean_or_nan(_errors(truth, predictions) ** 2)))
 
 
 def mean_column_rmse(truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -43,11 +42,11 @@ def mean_column_rmse(truth: np.ndarray, predictions: np.ndarray) -> float:
     ------
     ValueError : shapes that differ or are not (N, K), NaN.
     """
-    check_pair(truth, predictions)
+    errors = _errors(truth, predictions)
     _check_columns(truth)
     if not truth.size:
         return float("nan")
-    return mean_or_nan(np.sqrt(((truth - predictions) ** 2).mean(axis=0)))
+    return mean_or_nan(np.sqrt((errors**2).mean(axis=0)))
 
 
 def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -65,8 +64,7 @@ def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
     ------
     ValueError : shapes that differ, NaN.
     """
-    check_pair(truth, predictions)
-    return mean_or_nan(np.abs(truth - predictions))
+    return mean_or_nan(np.abs(_errors(truth, predictions)))
 
 
 def r2(truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -138,6 +136,12 @@ def laplace_log_likelihood(
     spread = np.sqrt(2) * np.maximum(sigma, least_sigma)
     error = np.minimum(np.abs(truth.reshape(-1) - value), most_error)
     return mean_or_nan(-2 * error / spread - np.log(spread))
+
+
+def _errors(truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Differences as float64, for those of two uint8 images would wrap around."""
+    check_pair(truth, predictions)
+    return np.subtract(truth, predictions, dtype=np.float64)
 
 
 def _check_columns(values: np.ndarray) -> None:

@@ -42,6 +42,11 @@ def test_classes_that_do_not_occur_keep_their_distance():
     assert quadratic_kappa(truth, predictions) == pytest.approx(kappa_by_hand(truth, predictions, 5))
 
 
+def test_kappa_of_small_integer_types():
+    ends = np.array([0, 255, 255], dtype=np.uint8)
+    assert quadratic_kappa(ends, ends) == 1
+
+
 def test_kappa_has_no_score_where_chance_is_always_right():
     ones = np.ones(3, dtype=int)
     assert np.isnan(quadratic_kappa(ones, ones))

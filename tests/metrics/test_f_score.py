@@ -20,6 +20,8 @@ def test_counts():
     scores = f_of_counts(np.array([3, 0, 0]), np.array([1, 1, 0]), np.array([2, 0, 0]))
     np.testing.assert_allclose(scores, [6 / 9, 0, np.nan])
     assert f_of_counts(np.array(3), np.array(1), np.array(2), 2) == pytest.approx(15 / (15 + 1 + 8))
+    small = np.array(200, dtype=np.uint8)
+    assert f_of_counts(small, small, small, 1) == 0.5
 
 
 @steady

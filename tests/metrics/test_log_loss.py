@@ -51,8 +51,15 @@ def test_what_are_no_probabilities_is_refused(predictions: list, reason: str):
 
 
 def test_unscaled_rows_must_be_probabilities():
-    with pytest.raises(ValueError, match=r"between 0 and 1, and the predictions go from 0.5 to 1.5"):
-        log_loss(np.array([1]), np.array([[0.5, 1.5]]), rescale=False)
+    for low, high in ((0.5, 1.5), (-0.5, 0.5)):
+        with pytest.raises(ValueError, match=f"between 0 and 1, and the predictions go from {low} to {high}"):
+            log_loss(np.array([1]), np.array([[low, high]]), rescale=False)
+
+
+@pytest.mark.parametrize("truth", [-1, 2])
+def test_a_class_that_is_no_column_is_refused(truth: int):
+    with pytest.raises(ValueError, match=f"from {truth} to {truth}, and the predictions 2 columns"):
+        log_loss(np.array([truth]), np.array([[0.5, 0.5]]))
 
 
 def test_column_losses_equal_scikit_learn():

@@ -167,6 +167,12 @@ def test_points_in_boxes_that_do_not_overlap_are_counted_box_by_box(seed: int):
     assert point_matches(xy, found, boxes, labels) == (hit, 12 - hit, 5 - hit)
 
 
+def test_a_point_in_two_boxes_finds_one_of_them():
+    boxes, labels = np.array([[0, 0, 9, 9], [1, 1, 8, 8]]), np.array(["a", "a"])
+    assert point_matches(points((5, 5)), labels[:1], boxes, labels) == (1, 0, 1)
+    assert point_matches(points((5, 5), (5, 5)), labels, boxes, labels) == (2, 0, 0)
+
+
 def test_points_of_all_pages_are_pooled():
     assert point_f1([(3, 1, 0), (0, 0, 2)]) == pytest.approx(6 / 9)
     assert point_f1([(0, 0, 0)]) == point_f1([(0, 2, 0)]) == 0

@@ -22,6 +22,11 @@ def test_errors_equal_scikit_learn():
     assert mae(TRUTH, PREDICTIONS) == pytest.approx(sk.mean_absolute_error(TRUTH, PREDICTIONS))
 
 
+def test_errors_of_images_do_not_wrap_around():
+    dark, bright = np.array([[10]], dtype=np.uint8), np.array([[12]], dtype=np.uint8)
+    assert rmse(dark, bright) == mae(dark, bright) == mean_column_rmse(dark, bright) == 2
+
+
 def test_r2_is_one_less_the_unexplained_variance():
     squares = ((TRUTH - PREDICTIONS) ** 2).sum(0) / ((TRUTH - TRUTH.mean(0)) ** 2).sum(0)
     assert r2(TRUTH, PREDICTIONS) == pytest.approx((1 - squares).mean())

@@ -4,7 +4,8 @@ Needs torch alone. ``python -m ops.build`` compiles, ``python -m ops.doctor`` sa
 """
 
 from ops.anchors import multibox_detection, multibox_prior, multibox_target
-from ops.boxes import box_area, box_ciou, box_convert, box_diou, box_giou, box_iou, clip_boxes
+from ops.box_formats import box_area, box_convert, clip_boxes
+from ops.boxes import box_ciou, box_diou, box_giou, box_iou
 from ops.nms import batched_nms, nms, nms_padded
 from ops.ps_roi import ps_roi_align, ps_roi_pool
 from ops.roi import multiscale_roi_align, pyramid_levels, roi_align

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from ops.boxes import box_convert, box_iou
+from ops.box_formats import box_convert
+from ops.boxes import box_iou
 from ops.checks import (
     check_finite,
     check_float,
@@ -19,6 +20,7 @@ from ops.checks import (
     check_same_length,
     check_together,
 )
+from ops.direct import traceable
 from ops.nms import nms_padded
 
 LOG_GUARD = 1e-6
@@ -70,6 +72,7 @@ def multibox_prior(
     return torch.stack(edges, dim=-1).reshape(1, -1, 4)
 
 
+@traceable
 def multibox_target(
     anchors: torch.Tensor, labels: torch.Tensor, iou_threshold: float = 0.5, validate: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -155,6 +158,7 @@ def _decode(anchors: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     return box_convert(torch.cat((centre, size), dim=-1), "cxcywh", "xyxy", validate=False)
 
 
+@traceable
 def multibox_detection(
     class_probs: torch.Tensor,
     offsets: torch.Tensor,

@@ -1,24 +1,24 @@
-"""Boxes: area, format conversion, clipping, and pairwise IoU with its variants.
+"""Pairwise IoU of boxes and its variants.
 
-Boxes are rows of four numbers; unless said otherwise ``xyxy``: x1, y1, x2, y2 with x1 <= x2 and y1 <= y2,
-without any "+1 pixel".
+Boxes are rows ``xyxy``: x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, without any "+1 pixel".
 """
 
-from typing import Literal
-
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_boxes
 from ops._library import define, dual_of, register_derivative, tangent_of
-from ops.checks import FLOATS, check_choice, check_finite, check_float, check_ordered, check_together
+from ops.box_formats import are_good
+from ops.checks import INTEGERS, check_finite, check_float, check_ordered, check_together
+from ops.direct import are_constant, define_direct
+from ops.reference import computed
 
-BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
-FORMATS = ("xyxy", "xywh", "cxcywh")
 KINDS = {"iou": 0, "giou": 1, "diou": 2, "ciou": 3}
 
 _pairwise_iou = define(
     "pairwise_iou(Tensor boxes1, Tensor boxes2, int kind) -> Tensor", reference_boxes.pairwise_iou
 )
+_direct_iou = define_direct("direct_pairwise_iou(Tensor boxes1, Tensor boxes2, int kind) -> Tensor")
 
 
 @torch.library.register_fake("podium::pairwise_iou")
@@ -55,13 +55,14 @@ def box_iou(boxes1: torch.Tensor, boxes2: torch.Tensor, validate: bool = True) -
 
     Parameters
     ----------
-    boxes1, boxes2 : (N, 4) and (M, 4), xyxy, of one floating type and on one device.
+    boxes1, boxes2 : (N, 4) and (M, 4), xyxy, of any floating or integer types and on one device.
     validate : check the arguments; inner loops can do without.
 
     Returns
     -------
-    (N, M): float64 for float64 boxes, otherwise float32, in which float16 and bfloat16 are computed, too (as
-    torchvision). From 0 to 1; 0 where both boxes are empty (torchvision: NaN). Differentiable, twice.
+    (N, M): float64 where boxes are float64, otherwise float32, in which float16 and bfloat16 are computed,
+    too (as torchvision); two tensors of integers are computed in float64. From 0 to 1; 0 where both boxes are
+    empty (torchvision: NaN). Differentiable, twice.
 
     Raises
     ------
@@ -100,93 +101,32 @@ def box_ciou(boxes1: torch.Tensor, boxes2: torch.Tensor, validate: bool = True) 
 
 
 def _pairwise(boxes1: torch.Tensor, boxes2: torch.Tensor, kind: str, validate: bool) -> torch.Tensor:
+    if are_constant(boxes1, boxes2):
+        try:
+            return _direct_iou(boxes1, boxes2, KINDS[kind])
+        except RuntimeError:  # not of one floating type, or what the checks below say
+            pass
+    if has_torch_function((boxes1, boxes2)):
+        public = {"iou": box_iou, "giou": box_giou, "diou": box_diou, "ciou": box_ciou}[kind]
+        return handle_torch_function(public, (boxes1, boxes2), boxes1, boxes2, validate=validate)
+    if _are_integers(boxes1) and _are_integers(boxes2):
+        return _pairwise(boxes1.double(), boxes2.double(), kind, validate).float()
+    if _are_integers(boxes1) and isinstance(boxes2, torch.Tensor):
+        boxes1 = boxes1.to(computed(boxes2[:0]).dtype)
+    if _are_integers(boxes2) and isinstance(boxes1, torch.Tensor):
+        boxes2 = boxes2.to(computed(boxes1[:0]).dtype)
     if validate:
         for name, boxes in (("boxes1", boxes1), ("boxes2", boxes2)):
             check_float(name, boxes, (None, 4))
-            check_finite(name, boxes)
-            check_ordered(name, boxes)
+            if not are_good(boxes, finite=True):
+                check_finite(name, boxes)
+                check_ordered(name, boxes)
         check_together(boxes1=boxes1, boxes2=boxes2)
-        if boxes1.dtype != boxes2.dtype:
-            raise ValueError(f"boxes2 is {boxes2.dtype} and boxes1 {boxes1.dtype}: convert one of them")
+    if boxes1.dtype != boxes2.dtype:
+        common = torch.promote_types(boxes1.dtype, boxes2.dtype)
+        boxes1, boxes2 = boxes1.to(common), boxes2.to(common)
     return _pairwise_iou(boxes1, boxes2, KINDS[kind])
 
 
-def box_area(boxes: torch.Tensor, validate: bool = True) -> torch.Tensor:
-    """Areas (...) of boxes (..., 4) in xyxy, differentiable; float16 and bfloat16 give float32."""
-    if validate:
-        _check_rows(boxes)
-        check_ordered("boxes", boxes)
-    size = boxes[..., 2:] - boxes[..., :2]
-    if size.dtype in (torch.float16, torch.bfloat16):
-        size = size.float()
-    return size[..., 0] * size[..., 1]
-
-
-def box_convert(
-    boxes: torch.Tensor, in_format: BoxFormat, out_format: BoxFormat, validate: bool = True
-) -> torch.Tensor:
-    """Boxes (..., 4) in another format, as a new tensor of the same type. Differentiable.
-
-    Parameters
-    ----------
-    boxes : (..., 4) in `in_format`.
-    in_format, out_format : xyxy; xywh: left, top, width, height; cxcywh: centre, width, height.
-    validate : check the arguments.
-
-    Raises
-    ------
-    ValueError
-        On a wrong shape or type, an unknown format, or negative sizes.
-    """
-    for name, form in (("in_format", in_format), ("out_format", out_format)):
-        check_choice(name, form, FORMATS)
-    if validate:
-        _check_rows(boxes)
-    first, second = boxes[..., :2], boxes[..., 2:]
-    if validate and in_format == "xyxy":
-        check_ordered("boxes", boxes)
-    elif validate:
-        check_sizes("boxes", second)
-    if in_format == out_format:
-        return boxes.clone()
-    size = second - first if in_format == "xyxy" else second
-    if out_format == "cxcywh":
-        centre = (first + second) / 2 if in_format == "xyxy" else first + size / 2
-        return torch.cat((centre, size), dim=-1)
-    low = first - size / 2 if in_format == "cxcywh" else first
-    if out_format == "xywh":
-        return torch.cat((low, size), dim=-1)
-    high = first + size / 2 if in_format == "cxcywh" else first + size
-    return torch.cat((low, high), dim=-1)
-
-
-def clip_boxes(boxes: torch.Tensor, size: tuple[int, int], validate: bool = True) -> torch.Tensor:
-    """Boxes (..., 4) in xyxy cut to an image of `size` (height, width), as a new tensor. Differentiable.
-
-    Raises ValueError on a wrong shape or type, or a negative size.
-    """
-    height, width = size
-    if validate:
-        _check_rows(boxes)
-        if not (height >= 0 and width >= 0):
-            raise ValueError(f"size must be (height, width), both at least 0, not {size}")
-    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
-    return torch.stack((x, y), dim=-1).flatten(-2)
-
-
-def check_sizes(name: str, sizes: torch.Tensor) -> None:
-    """Check that widths and heights (..., 2) are not negative. Raises ValueError naming the first bad row."""
-    corner = torch.zeros_like(sizes)
-    try:
-        check_ordered(name, torch.cat((corner, sizes), dim=-1))
-    except ValueError as error:
-        row = str(error).partition("first in row ")[2].partition(":")[0]
-        raise ValueError(f"{name} has a negative width or height, first in row {row}") from None
-
-
-def _check_rows(boxes: torch.Tensor) -> None:
-    if not isinstance(boxes, torch.Tensor) or boxes.dtype not in FLOATS:
-        kind = boxes.dtype if isinstance(boxes, torch.Tensor) else type(boxes).__name__
-        raise ValueError(f"boxes must be a float16, bfloat16, float32 or float64 tensor, not {kind}")
-    if boxes.dim() < 1 or boxes.shape[-1] != 4:
-        raise ValueError(f"boxes must have shape (..., 4), not {tuple(boxes.shape)}")
+def _are_integers(boxes: object) -> bool:
+    return isinstance(boxes, torch.Tensor) and boxes.dtype in INTEGERS

@@ -1,10 +1,12 @@
 """Argument checks, in one place. Every public operator calls these unless it is told ``validate=False``."""
 
+import math
 from collections.abc import Collection, Sequence
 
 import torch
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def check_float(name: str, tensor: torch.Tensor, shape: Sequence[int | None]) -> None:
@@ -53,8 +55,10 @@ def check_same_length(**tensors: torch.Tensor) -> None:
 
 
 def check_number(name: str, value: float, low: float, high: float) -> None:
-    """Check that a number is finite and in [low, high]. Raises ValueError."""
+    """Check that a number is in [low, high] and not NaN. Raises ValueError."""
     if not low <= value <= high:  # false for NaN, too
+        if high == math.inf:
+            raise ValueError(f"{name} must be at least {low:g}, not {value}")
         raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value}")
 
 
@@ -63,9 +67,19 @@ def check_finite(name: str, tensor: torch.Tensor) -> None:
     row."""
     if not can_look(tensor):
         return
-    good = torch.isfinite(tensor)
+    _check_all(name, torch.isfinite(tensor))
+
+
+def check_scores(name: str, scores: torch.Tensor) -> None:
+    """Check that there is no NaN or infinity but -infinity, with which boxes are masked. Synchronises a GPU.
+    Raises ValueError naming the first bad row."""
+    if can_look(scores):
+        _check_all(name, scores < math.inf)
+
+
+def _check_all(name: str, good: torch.Tensor) -> None:
     if not bool(good.all()):
-        row = int((~good).reshape(tensor.shape[0], -1).any(dim=1).nonzero()[0])
+        row = int((~good).reshape(good.shape[0], -1).any(dim=1).nonzero()[0])
         raise ValueError(f"{name} holds NaN or infinity, first in row {row}")
 
 

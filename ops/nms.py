@@ -8,6 +8,7 @@ The IoU of two boxes without area is 0. Results are indices; no gradient flows t
 from typing import Literal
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import checks, reference_nms
 from ops._library import LOADED, define
@@ -19,8 +20,10 @@ from ops.checks import (
     check_number,
     check_ordered,
     check_same_length,
+    check_scores,
     check_together,
 )
+from ops.direct import are_plain, define_direct, traceable
 
 SuppressionKind = Literal["iou", "giou", "diou"]
 KINDS = {"iou": 0, "giou": 1, "diou": 2}
@@ -42,6 +45,13 @@ _nms_padded = define(
     reference_nms.nms_padded,
 )
 _nms_valid = define("nms_valid(Tensor boxes, Tensor scores) -> bool", reference_nms.nms_valid)
+_direct_nms = define_direct(
+    "direct_nms(Tensor boxes, Tensor scores, float iou_threshold, int kind, int max_out) -> Tensor"
+)
+_direct_batched_nms = define_direct(
+    "direct_batched_nms(Tensor boxes, Tensor scores, Tensor idxs, float iou_threshold, int kind, int max_out)"
+    " -> Tensor"
+)
 
 
 def nms(
@@ -58,8 +68,9 @@ def nms(
     Parameters
     ----------
     boxes : (N, 4), float, xyxy.
-    scores : (N,), float.
-    iou_threshold : a box is dropped where its IoU with a kept box is greater than this; equality survives.
+    scores : (N,), float; -infinity is a score like others, and the last.
+    iou_threshold : a box is dropped where its IoU with a kept box is greater than this; equality survives. At
+        least 0 for IoU, -1 for the others; 1 and more drops nothing.
     kind : measure that is compared with the threshold: IoU, or GIoU (arXiv 1902.09630) or DIoU
         (arXiv 1911.08287), which may be negative.
     max_out : stop after this many; the result is that of ``[:max_out]``, much sooner.
@@ -75,10 +86,19 @@ def nms(
     ValueError
         Where an argument is wrong and `validate` is set.
     """
+    limit = -1 if max_out is None else max_out
+    if are_plain(boxes, scores) and (limit >= 0 or max_out is None):
+        try:
+            return _direct_nms(boxes, scores, iou_threshold, KINDS.get(kind, -1), limit)
+        except RuntimeError:  # the checks below say why
+            pass
+    if has_torch_function((boxes, scores)):
+        how = {"kind": kind, "max_out": max_out, "validate": validate}
+        return handle_torch_function(nms, (boxes, scores), boxes, scores, iou_threshold, **how)
     if validate:
         check_scored(boxes, scores)
         _check_options(iou_threshold, kind, max_out)
-    return _nms(boxes, scores, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
+    return _nms(boxes, scores, iou_threshold, KINDS[kind], limit)
 
 
 def batched_nms(
@@ -96,18 +116,31 @@ def batched_nms(
     Parameters
     ----------
     idxs : (N,), integers of any value: classes, or numbers for pairs of an image and a class.
+    boxes : (N, 4), or (0,) for none, as torchvision takes it.
     max_out : limit for all classes together.
 
     The other parameters, the errors and the result are those of `nms`; the result is by descending score over
     all classes.
     """
+    limit = -1 if max_out is None else max_out
+    if are_plain(boxes, scores) and type(idxs) is torch.Tensor and (limit >= 0 or max_out is None):
+        try:
+            return _direct_batched_nms(boxes, scores, idxs, iou_threshold, KINDS.get(kind, -1), limit)
+        except RuntimeError:  # the checks below say why
+            pass
+    if has_torch_function((boxes, scores, idxs)):
+        tensors, how = (boxes, scores, idxs), {"kind": kind, "max_out": max_out, "validate": validate}
+        return handle_torch_function(batched_nms, tensors, *tensors, iou_threshold, **how)
+    if isinstance(boxes, torch.Tensor) and boxes.dim() == 1 and boxes.shape[0] == 0:
+        boxes = boxes.reshape(0, 4)
     if validate:
         check_integers("idxs", idxs, (None,))
         check_scored(boxes, scores, idxs=idxs)
         _check_options(iou_threshold, kind, max_out)
-    return _batched_nms(boxes, scores, idxs, iou_threshold, KINDS[kind], -1 if max_out is None else max_out)
+    return _batched_nms(boxes, scores, idxs, iou_threshold, KINDS[kind], limit)
 
 
+@traceable
 def nms_padded(
     boxes: torch.Tensor,
     scores: torch.Tensor,
@@ -128,7 +161,7 @@ def nms_padded(
     labels : (B, N), integers; negative where there is no box. None: one class, and every row is a box.
     iou_threshold, kind : see `nms`.
     max_out : number of boxes for each image, over all its classes.
-    min_score : only boxes with a greater score take part.
+    min_score : only boxes with a greater score take part, so that -infinity masks one always.
     validate : see `nms`.
 
     Returns
@@ -150,6 +183,7 @@ def nms_padded(
             check_together(boxes=boxes, labels=labels)
         if max_out < 0:
             raise ValueError(f"max_out must not be negative, not {max_out}")
+        check_number("min_score", min_score, float("-inf"), float("inf"))
         _check_options(iou_threshold, kind, max_out)
         _check_values(boxes.reshape(-1, 4), scores.reshape(-1))
     if labels is None:
@@ -173,13 +207,13 @@ def _check_values(boxes: torch.Tensor, scores: torch.Tensor) -> None:
     if LOADED.cpu and boxes.device.type == "cpu" and _nms_valid(boxes, scores):  # one pass instead of nine
         return
     check_finite("boxes", boxes)
-    check_finite("scores", scores)
+    check_scores("scores", scores)
     check_ordered("boxes", boxes)
 
 
 def _check_options(iou_threshold: float, kind: str, max_out: int | None) -> None:
     check_choice("kind", kind, KINDS)
-    check_number("iou_threshold", iou_threshold, 0 if kind == "iou" else -1, 1)
+    check_number("iou_threshold", iou_threshold, 0 if kind == "iou" else -1, float("inf"))
     if max_out is not None and max_out < 0:
         raise ValueError(f"max_out must be None or not negative, not {max_out}")
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_roi
 from ops._library import define, register_derivative, tangent_of_linear
+from ops.direct import are_constant, define_direct
 from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
 
 _BINS = "float spatial_scale, SymInt pooled_height, SymInt pooled_width"
@@ -23,6 +25,10 @@ _ps_roi_pool_backward = define(
     f"ps_roi_pool_backward(Tensor grad, Tensor rois, {_BINS}, {_SIZE}) -> Tensor",
     reference_roi.ps_roi_pool_backward,
 )
+_direct_ps_roi_align = define_direct(
+    f"direct_ps_roi_align(Tensor input, Tensor rois, {_BINS}, int sampling_ratio) -> Tensor"
+)
+_direct_ps_roi_pool = define_direct(f"direct_ps_roi_pool(Tensor input, Tensor rois, {_BINS}) -> Tensor")
 
 
 def _fake_forward(input, rois, spatial_scale, pooled_height, pooled_width, *_):
@@ -93,6 +99,22 @@ def ps_roi_align(
     ------
     ValueError : as `ops.roi.roi_align`, and where C is not a multiple of the bins.
     """
+    if are_constant(input, boxes):
+        try:
+            return _direct_ps_roi_align(input, boxes, spatial_scale, *as_pair(output_size), sampling_ratio)
+        except (RuntimeError, ValueError):  # the checks below say why
+            pass
+    if has_torch_function((input, boxes)):
+        return handle_torch_function(
+            ps_roi_align,
+            (input, boxes),
+            input,
+            boxes,
+            output_size,
+            spatial_scale,
+            sampling_ratio,
+            validate=validate,
+        )
     rois, height, width = _prepared(input, boxes, output_size, spatial_scale, sampling_ratio, validate)
     return _ps_roi_align(input, rois, spatial_scale, height, width, sampling_ratio)
 
@@ -112,6 +134,15 @@ def ps_roi_pool(
 
     Parameters and errors are those of `ps_roi_align`. Returns (K, C / bins, height, width).
     """
+    if are_constant(input, boxes):
+        try:
+            return _direct_ps_roi_pool(input, boxes, spatial_scale, *as_pair(output_size))
+        except (RuntimeError, ValueError):  # the checks below say why
+            pass
+    if has_torch_function((input, boxes)):
+        return handle_torch_function(
+            ps_roi_pool, (input, boxes), input, boxes, output_size, spatial_scale, validate=validate
+        )
     rois, height, width = _prepared(input, boxes, output_size, spatial_scale, 0, validate)
     return _ps_roi_pool(input, rois, spatial_scale, height, width)
 

@@ -113,12 +113,15 @@ def matrix_nms(
         decay = torch.where(compensate < 1, (1 - iou) / (1 - compensate), 1).amin(dim=0)
     else:
         decay = torch.exp(-(iou.square() - compensate.square()).amax(dim=0) / sigma)
-    return torch.empty_like(scores).index_copy(0, order, scores[order] * decay.clamp(max=1))
+    ordered = scores[order]
+    lowered = torch.where(ordered.isneginf(), ordered, ordered * decay.clamp(max=1))  # not -infinity * 0
+    return torch.empty_like(scores).index_copy(0, order, lowered)
 
 
 def nms_valid(boxes: torch.Tensor, scores: torch.Tensor) -> bool:
-    """Whether everything is finite and every box has x1 <= x2 and y1 <= y2."""
-    finite = torch.isfinite(boxes).all() & torch.isfinite(scores).all()
+    """Whether boxes are finite with x1 <= x2 and y1 <= y2, and scores neither NaN nor infinity; -infinity is
+    a score."""
+    finite = torch.isfinite(boxes).all() & (scores < float("inf")).all()
     return bool(finite & (boxes[:, :2] <= boxes[:, 2:]).all())
 
 

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_roi
 from ops._library import define, register_derivative, tangent_of_linear
 from ops.checks import check_number, check_together
+from ops.direct import are_constant, define_direct, traceable
 from ops.reference import computed
 from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
 
@@ -18,6 +20,7 @@ _roi_align_backward = define(
     " SymInt width) -> Tensor",
     reference_roi.roi_align_backward,
 )
+_direct_roi_align = define_direct(f"direct_roi_align(Tensor input, Tensor rois, {_HOW}) -> Tensor")
 _LEVELS = (
     "Tensor[] inputs, Tensor rois, Tensor levels, float[] scales, SymInt pooled_height, SymInt pooled_width,"
     " int sampling_ratio, bool aligned"
@@ -150,6 +153,25 @@ def roi_align(
     ValueError : wrong shapes, types or devices; NaN, infinity or an image that does not exist in `boxes`.
         Without `validate`, such a RoI gives zeros.
     """
+    if are_constant(input, boxes):
+        try:
+            return _direct_roi_align(
+                input, boxes, spatial_scale, *as_pair(output_size), sampling_ratio, aligned
+            )
+        except (RuntimeError, ValueError):  # the checks below say why
+            pass
+    if has_torch_function((input, boxes)):
+        return handle_torch_function(
+            roi_align,
+            (input, boxes),
+            input,
+            boxes,
+            output_size,
+            spatial_scale,
+            sampling_ratio,
+            aligned,
+            validate=validate,
+        )
     if validate:
         check_pooling(input, boxes, output_size, sampling_ratio)
         check_scale(spatial_scale)
@@ -160,6 +182,7 @@ def roi_align(
     return _roi_align(input, rois, spatial_scale, height, width, sampling_ratio, aligned)
 
 
+@traceable
 def multiscale_roi_align(
     features: Sequence[torch.Tensor],
     boxes: Boxes,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from ops.direct import traceable
 from ops.roi import multiscale_roi_align, roi_align
 from ops.roi_boxes import Boxes, as_pair
 from ops.roi_pool import roi_pool
@@ -117,16 +118,12 @@ class MultiScaleRoIAlign(nn.Module):
         -------
         (sum of L, C, height, width).
         """
-        if not image_shapes:
-            raise ValueError("image_shapes must not be empty")
-        features = [feature for name, feature in x.items() if name in self.featmap_names]
-        tallest = max(height for height, _ in image_shapes)
-        scales = [2.0 ** round(math.log2(feature.shape[-2] / tallest)) for feature in features]
-        return multiscale_roi_align(
-            features,
+        return pool_pyramid(
+            x,
             boxes,
+            image_shapes,
+            self.featmap_names,
             self.output_size,
-            scales,
             self.sampling_ratio,
             canonical_scale=self.canonical_scale,
             canonical_level=self.canonical_level,
@@ -139,3 +136,23 @@ class MultiScaleRoIAlign(nn.Module):
             f"featmap_names={self.featmap_names}, output_size={self.output_size}, "
             f"sampling_ratio={self.sampling_ratio}"
         )
+
+
+@traceable
+def pool_pyramid(
+    x: dict[str, torch.Tensor],
+    boxes: list[torch.Tensor],
+    image_shapes: list[tuple[int, int]],
+    featmap_names: list[str],
+    output_size: tuple[int, int],
+    sampling_ratio: int,
+    **how: float,
+) -> torch.Tensor:
+    """What `MultiScaleRoIAlign` does; `how` goes on to `ops.roi.multiscale_roi_align`. A function, so that
+    torch.fx can leave it whole."""
+    if not image_shapes:
+        raise ValueError("image_shapes must not be empty")
+    features = [feature for name, feature in x.items() if name in featmap_names]
+    tallest = max(height for height, _ in image_shapes)
+    scales = [2.0 ** round(math.log2(feature.shape[-2] / tallest)) for feature in features]
+    return multiscale_roi_align(features, boxes, output_size, scales, sampling_ratio, **how)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_roi
 from ops._library import define, register_derivative, tangent_of_linear
+from ops.direct import are_constant, define_direct
 from ops.reference import computed
 from ops.roi_boxes import (
     Boxes,
@@ -22,6 +24,10 @@ _roi_pool = define(
     "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width)"
     " -> (Tensor, Tensor)",
     reference_roi.roi_pool,
+)
+_direct_roi_pool = define_direct(
+    "direct_roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
+    "SymInt pooled_width) -> Tensor"
 )
 _roi_pool_backward = define(
     "roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, SymInt batch, SymInt channels, SymInt height,"
@@ -118,6 +124,15 @@ def roi_pool(
     ValueError : wrong shapes, types or devices; NaN, infinity or an image that does not exist in `boxes`.
         Without `validate`, a RoI whose image does not exist gives zeros, and others pool what is left.
     """
+    if are_constant(input, boxes):
+        try:
+            return _direct_roi_pool(input, boxes, spatial_scale, *as_pair(output_size))
+        except (RuntimeError, ValueError):  # the checks below say why
+            pass
+    if has_torch_function((input, boxes)):
+        return handle_torch_function(
+            roi_pool, (input, boxes), input, boxes, output_size, spatial_scale, validate=validate
+        )
     if validate:
         check_pooling(input, boxes, output_size)
         check_scale(spatial_scale)

@@ -7,15 +7,25 @@ and sine of the angle.
 """
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_rotated
 from ops._library import define, dual_of, register_derivative, tangent_of
-from ops.boxes import check_sizes
-from ops.checks import check_finite, check_float, check_number, check_same_length, check_together
+from ops.box_formats import check_sizes
+from ops.checks import (
+    check_finite,
+    check_float,
+    check_number,
+    check_same_length,
+    check_scores,
+    check_together,
+)
+from ops.direct import are_constant, define_direct, traceable
 
 _box_iou_rotated = define(
     "box_iou_rotated(Tensor boxes1, Tensor boxes2) -> Tensor", reference_rotated.box_iou_rotated
 )
+_direct_iou = define_direct("direct_box_iou_rotated(Tensor boxes1, Tensor boxes2) -> Tensor")
 _nms_rotated = define(
     "nms_rotated(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor", reference_rotated.nms_rotated
 )
@@ -72,6 +82,14 @@ def box_iou_rotated(boxes1: torch.Tensor, boxes2: torch.Tensor, validate: bool =
     ValueError
         On a wrong shape, type or device, NaN, infinity, or a negative size.
     """
+    if are_constant(boxes1, boxes2):
+        try:
+            return _direct_iou(boxes1, boxes2)
+        except RuntimeError:  # the checks below say why
+            pass
+    if has_torch_function((boxes1, boxes2)):
+        tensors = boxes1, boxes2
+        return handle_torch_function(box_iou_rotated, tensors, *tensors, validate=validate)
     if validate:
         _check_boxes("boxes1", boxes1)
         _check_boxes("boxes2", boxes2)
@@ -81,6 +99,7 @@ def box_iou_rotated(boxes1: torch.Tensor, boxes2: torch.Tensor, validate: bool =
     return _box_iou_rotated(boxes1, boxes2)
 
 
+@traceable
 def nms_rotated(
     boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, validate: bool = True
 ) -> torch.Tensor:
@@ -102,15 +121,16 @@ def nms_rotated(
     Raises
     ------
     ValueError
-        On a wrong shape, type or device, NaN, infinity, a negative size, or a threshold outside [0, 1].
+        On a wrong shape, type or device, NaN, infinity, a negative size, or a threshold below 0; a score
+        of -infinity is none of these.
     """
     if validate:
         _check_boxes("boxes", boxes)
         check_float("scores", scores, (None,))
         check_same_length(boxes=boxes, scores=scores)
         check_together(boxes=boxes, scores=scores)
-        check_finite("scores", scores)
-        check_number("iou_threshold", iou_threshold, 0, 1)
+        check_scores("scores", scores)
+        check_number("iou_threshold", iou_threshold, 0, float("inf"))
     return _nms_rotated(boxes, scores, iou_threshold)
 
 

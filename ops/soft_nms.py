@@ -11,6 +11,7 @@ import torch
 from ops import reference_nms
 from ops._library import define
 from ops.checks import check_choice, check_integers, check_number
+from ops.direct import traceable
 from ops.nms import check_scored
 
 METHODS = {"linear": 0, "gaussian": 1}
@@ -26,6 +27,7 @@ _matrix_nms = define(
 )
 
 
+@traceable
 def soft_nms(
     boxes: torch.Tensor,
     scores: torch.Tensor,
@@ -59,11 +61,12 @@ def soft_nms(
     if validate:
         check_scored(boxes, scores)
         check_choice("method", method, METHODS)
-        check_number("iou_threshold", iou_threshold, 0, 1)
+        check_number("iou_threshold", iou_threshold, 0, float("inf"))
         _check_sigma(sigma)
     return _soft_nms(boxes, scores, METHODS[method], iou_threshold, sigma, min_score)
 
 
+@traceable
 def matrix_nms(
     boxes: torch.Tensor,
     scores: torch.Tensor,

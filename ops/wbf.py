@@ -17,6 +17,7 @@ from ops.checks import (
     check_same_length,
     check_together,
 )
+from ops.direct import traceable
 
 ScoreType = Literal["avg", "max", "box_and_model_avg"]
 SCORE_TYPES = {"avg": 0, "max": 1, "box_and_model_avg": 2}
@@ -54,6 +55,7 @@ for _device in ("cpu", "cuda"):
     torch.library.register_autocast("podium::weighted_boxes_fusion", _device, torch.float32)
 
 
+@traceable
 def weighted_boxes_fusion(
     boxes_list: Sequence[torch.Tensor],
     scores_list: Sequence[torch.Tensor],

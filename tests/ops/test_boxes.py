@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.library import opcheck
 
+from ops import box_area, box_convert, clip_boxes
 from ops import boxes as ob
+from ops.box_formats import FORMATS
 from ops.reference_boxes import pairwise_iou
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
@@ -193,41 +195,40 @@ def test_every_instruction_set(level):
     subprocess.run([sys.executable, "-c", setup + CHECK], env=environment, check=True)
 
 
-@pytest.mark.parametrize("source", ob.FORMATS)
-@pytest.mark.parametrize("target", ob.FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
 def test_convert(source, target):
     boxes = torchvision.ops.box_convert(proper_boxes(10, 16), "xyxy", source)
-    result = ob.box_convert(boxes, source, target)
+    result = box_convert(boxes, source, target)
     torch.testing.assert_close(result, torchvision.ops.box_convert(boxes, source, target))
     assert result.data_ptr() != boxes.data_ptr()
-    assert ob.box_convert(boxes.reshape(2, 5, 4), source, target).shape == (2, 5, 4)
-    assert torch.autograd.gradcheck(lambda b: ob.box_convert(b, source, target), boxes.requires_grad_())
+    assert box_convert(boxes.reshape(2, 5, 4), source, target).shape == (2, 5, 4)
+    assert torch.autograd.gradcheck(lambda b: box_convert(b, source, target), boxes.requires_grad_())
 
 
 def test_area_and_clip():
     boxes = random_boxes(50, 17)
-    torch.testing.assert_close(ob.box_area(boxes), torchvision.ops.box_area(boxes))
-    assert ob.box_area(boxes.half()).dtype == torch.float32
-    clipped = ob.clip_boxes(boxes, (5, 3))
+    torch.testing.assert_close(box_area(boxes), torchvision.ops.box_area(boxes))
+    assert box_area(boxes.half()).dtype == torch.float32
+    clipped = clip_boxes(boxes, (5, 3))
     torch.testing.assert_close(clipped, torchvision.ops.clip_boxes_to_image(boxes, (5, 3)))
-    assert ob.clip_boxes(boxes.reshape(5, 10, 4), (5, 3)).shape == (5, 10, 4)
-    assert ob.clip_boxes(boxes[:0], (5, 3)).shape == (0, 4)
+    assert clip_boxes(boxes.reshape(5, 10, 4), (5, 3)).shape == (5, 10, 4)
+    assert clip_boxes(boxes[:0], (5, 3)).shape == (0, 4)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda b: ob.box_iou(b[:, :3], b), "boxes1 must have shape"),
-        (lambda b: ob.box_iou(b, b.int()), "boxes2 must be float16"),
-        (lambda b: ob.box_iou(b, b.double()), "convert one"),
+        (lambda b: ob.box_iou(b, b.bool()), "boxes2 must be float16"),
         (lambda b: ob.box_giou(b, b.flip(1)), "boxes2 has x2 < x1"),
         (lambda b: ob.box_diou(b / 0, b), "boxes1 holds NaN or infinity"),
         (lambda b: ob.box_ciou([1], b), "must be a tensor"),
-        (lambda b: ob.box_area(b.int()), "must be a float16"),
-        (lambda b: ob.box_area(b[:, :2]), "must have shape"),
-        (lambda b: ob.box_convert(b, "xyxy", "yxyx"), "out_format must be one of"),
-        (lambda b: ob.box_convert(-b, "xywh", "xyxy"), "negative width or height, first in row 0"),
-        (lambda b: ob.clip_boxes(b, (-1, 2)), "size must be"),
+        (lambda b: box_area(b.bool()), "must be a float16"),
+        (lambda b: box_area(b[:, :2]), "must have shape"),
+        (lambda b: box_convert(b, "xyxy", "yxyx"), "out_format must be one of"),
+        (lambda b: box_convert(-b, "xywh", "xyxy"), "negative width or height, first in row 0"),
+        (lambda b: clip_boxes(b, (-1, 2)), "size must be"),
     ],
 )
 def test_errors(call, message):

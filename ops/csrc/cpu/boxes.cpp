@@ -22,6 +22,49 @@ Tensor pairwise_iou(const Tensor& boxes1, const Tensor& boxes2, int64_t kind) {
   return out;
 }
 
-STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) { m.impl("pairwise_iou", TORCH_BOX(&pairwise_iou)); }
+// Of boxes that are dense and of a type to compute in.
+bool all_valid(const Tensor& boxes, bool finite, bool sizes) {
+  const int64_t count = boxes.numel() / 4;
+  return boxes.scalar_type() == ScalarType::Double
+             ? PODIUM_SELECT(boxes_valid_f64)(read<double>(boxes), count, finite, sizes)
+             : PODIUM_SELECT(boxes_valid_f32)(read<float>(boxes), count, finite, sizes);
+}
+
+// Dense boxes in the type to compute in, checked.
+Tensor checked_boxes(const Tensor& boxes, bool finite, bool sizes) {
+  require(boxes.is_cpu() && is_float(boxes) && boxes.dim() > 0 && boxes.size(-1) == 4);
+  Tensor source = dense(boxes, compute_type(boxes));
+  require(all_valid(source, finite, sizes));
+  return source;
+}
+
+bool direct_boxes_valid(const Tensor& boxes, bool finite, bool sizes) {
+  if (!boxes.is_cpu() || !is_float(boxes) || boxes.dim() == 0 || boxes.size(-1) != 4) return false;
+  return all_valid(dense(boxes, compute_type(boxes)), finite, sizes);
+}
+
+Tensor direct_pairwise_iou(const Tensor& boxes1, const Tensor& boxes2, int64_t kind) {
+  require(boxes1.dim() == 2 && boxes2.dim() == 2 && boxes1.scalar_type() == boxes2.scalar_type());
+  return pairwise_iou(checked_boxes(boxes1, true, false), checked_boxes(boxes2, true, false), kind);
+}
+
+Tensor direct_box_area(const Tensor& boxes) {
+  const Tensor source = checked_boxes(boxes, false, false);
+  std::vector<int64_t> sizes;
+  for (int64_t d = 0; d + 1 < source.dim(); ++d) sizes.push_back(source.size(d));
+  Tensor out = new_tensor(source, sizes, source.scalar_type());
+  if (source.scalar_type() == ScalarType::Double)
+    PODIUM_SELECT(box_area_f64)(read<double>(source), source.numel() / 4, write<double>(out));
+  else
+    PODIUM_SELECT(box_area_f32)(read<float>(source), source.numel() / 4, write<float>(out));
+  return out;
+}
+
+STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
+  m.impl("pairwise_iou", TORCH_BOX(&pairwise_iou));
+  m.impl("direct_boxes_valid", TORCH_BOX(&direct_boxes_valid));
+  m.impl("direct_pairwise_iou", TORCH_BOX(&direct_pairwise_iou));
+  m.impl("direct_box_area", TORCH_BOX(&direct_box_area));
+}
 
 }  // namespace podium

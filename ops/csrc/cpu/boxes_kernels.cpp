@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "buffer.h"
 
@@ -13,9 +14,10 @@ namespace {
 // Columns of boxes2 as separate arrays, so that the inner loop runs over consecutive numbers.
 template <class T>
 struct Columns {
-  Buffer<T> x1, y1, x2, y2, area, angle;  // angle: of the diagonal, for ciou
-  Columns(const T* boxes, int64_t count, bool angles)
-      : x1(count), y1(count), x2(count), y2(count), area(count), angle(angles ? count : 0) {
+  Buffer<T> room;  // one, for allocating takes as long as a few boxes
+  T *x1, *y1, *x2, *y2, *area, *angle;  // angle: of the diagonal, for ciou
+  Columns(const T* boxes, int64_t count, bool angles) : room((angles ? 6 : 5) * count), x1(room.get()) {
+    y1 = x1 + count, x2 = y1 + count, y2 = x2 + count, area = y2 + count, angle = area + count;
     for (int64_t j = 0; j < count; ++j) {
       x1[j] = boxes[4 * j], y1[j] = boxes[4 * j + 1], x2[j] = boxes[4 * j + 2], y2[j] = boxes[4 * j + 3];
       area[j] = (x2[j] - x1[j]) * (y2[j] - y1[j]);
@@ -27,12 +29,12 @@ struct Columns {
 template <class T, IouKind kind>
 void rows(const T* boxes1, const T* boxes2, int64_t n2, T* out, int64_t begin, int64_t end) {
   const Columns<T> other(boxes2, n2, kind == IouKind::ciou);
-  const T* ox1 = other.x1.get();
-  const T* oy1 = other.y1.get();
-  const T* ox2 = other.x2.get();
-  const T* oy2 = other.y2.get();
-  const T* oarea = other.area.get();
-  const T* oangle = other.angle.get();
+  const T* ox1 = other.x1;
+  const T* oy1 = other.y1;
+  const T* ox2 = other.x2;
+  const T* oy2 = other.y2;
+  const T* oarea = other.area;
+  const T* oangle = other.angle;
   for (int64_t i = begin; i < end; ++i) {
     const T x1 = boxes1[4 * i], y1 = boxes1[4 * i + 1], x2 = boxes1[4 * i + 2], y2 = boxes1[4 * i + 3];
     const T area = (x2 - x1) * (y2 - y1);
@@ -77,7 +79,38 @@ void dispatch(const T* boxes1, const T* boxes2, int64_t n2, IouKind kind, T* out
   if (kind == IouKind::ciou) rows<T, IouKind::ciou>(boxes1, boxes2, n2, out, begin, end);
 }
 
+template <class T>
+bool valid(const T* boxes, int64_t count, bool finite, bool sizes) {
+  int64_t bad = 0;
+  if (sizes)
+    for (int64_t k = 0; k < 4 * count; k += 4) bad += (boxes[k + 2] < T(0)) | (boxes[k + 3] < T(0));
+  else
+    for (int64_t k = 0; k < 4 * count; k += 4)
+      bad += (boxes[k + 2] < boxes[k]) | (boxes[k + 3] < boxes[k + 1]);
+  if (finite)
+    for (int64_t k = 0; k < 4 * count; ++k) bad += !(std::abs(boxes[k]) <= std::numeric_limits<T>::max());
+  return bad == 0;
+}
+
+template <class T>
+void areas(const T* boxes, int64_t count, T* out) {
+  for (int64_t k = 0; k < count; ++k)
+    out[k] = (boxes[4 * k + 2] - boxes[4 * k]) * (boxes[4 * k + 3] - boxes[4 * k + 1]);
+}
+
 }  // namespace
+
+bool boxes_valid_f32(const float* boxes, int64_t count, bool finite, bool sizes) {
+  return valid(boxes, count, finite, sizes);
+}
+
+bool boxes_valid_f64(const double* boxes, int64_t count, bool finite, bool sizes) {
+  return valid(boxes, count, finite, sizes);
+}
+
+void box_area_f32(const float* boxes, int64_t count, float* out) { areas(boxes, count, out); }
+
+void box_area_f64(const double* boxes, int64_t count, double* out) { areas(boxes, count, out); }
 
 void pairwise_iou_f32(const float* boxes1, const float* boxes2, int64_t n2, IouKind kind, float* out, int64_t begin,
                       int64_t end) {

@@ -70,6 +70,7 @@ template <class T>
 Tensor nms_typed(const Tensor& boxes, const Tensor& scores, const Tensor* labels, const NmsRule& rule,
                  int64_t max_out) {
   const int64_t count = boxes.size(0);
+  if (count == 0) return new_tensor(boxes, {0}, ScalarType::Long);
   const Ranking<T> ranking(read<T>(scores), count, [](int64_t) { return true; });
   const auto kept = std::make_unique_for_overwrite<int64_t[]>(std::min(count, max_out));
   const int64_t* ids = labels ? read<int64_t>(*labels) : nullptr;
@@ -153,7 +154,39 @@ bool nms_valid(const Tensor& boxes, const Tensor& scores) {
   return PODIUM_SELECT(nms_valid_f32)(read<float>(dense_boxes), read<float>(dense_scores), count);
 }
 
+// nms with its arguments checked, all in one call.
+Tensor direct(const Tensor& boxes, const Tensor& scores, const Tensor* idxs, double iou_threshold, int64_t kind,
+              int64_t max_out) {
+  require(boxes.is_cpu() && scores.is_cpu() && is_float(boxes) && is_float(scores));
+  require(boxes.dim() == 2 && boxes.size(1) == 4 && scores.dim() == 1 && scores.size(0) == boxes.size(0));
+  require(kind >= 0 && kind <= 2 && iou_threshold >= (kind == 0 ? 0 : -1) && max_out >= -1);
+  require(!idxs || (idxs->is_cpu() && is_integer(*idxs) && idxs->dim() == 1 && idxs->size(0) == boxes.size(0)));
+  const int64_t count = boxes.size(0);
+  if (count == 0) return new_tensor(boxes, {0}, ScalarType::Long);
+  require(count < std::numeric_limits<uint32_t>::max());
+  const ScalarType type = common_type(boxes, scores);
+  const Tensor dense_boxes = dense(boxes, type), dense_scores = dense(scores, type);
+  if (type == ScalarType::Double)
+    require(PODIUM_SELECT(nms_valid_f64)(read<double>(dense_boxes), read<double>(dense_scores), count));
+  else
+    require(PODIUM_SELECT(nms_valid_f32)(read<float>(dense_boxes), read<float>(dense_scores), count));
+  if (!idxs) return nms_any(dense_boxes, dense_scores, nullptr, {IouKind(kind), iou_threshold}, max_out);
+  const Tensor labels = dense(*idxs, ScalarType::Long);
+  return nms_any(dense_boxes, dense_scores, &labels, {IouKind(kind), iou_threshold}, max_out);
+}
+
+Tensor direct_nms(const Tensor& boxes, const Tensor& scores, double iou_threshold, int64_t kind, int64_t max_out) {
+  return direct(boxes, scores, nullptr, iou_threshold, kind, max_out);
+}
+
+Tensor direct_batched_nms(const Tensor& boxes, const Tensor& scores, const Tensor& idxs, double iou_threshold,
+                          int64_t kind, int64_t max_out) {
+  return direct(boxes, scores, &idxs, iou_threshold, kind, max_out);
+}
+
 STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
+  m.impl("direct_nms", TORCH_BOX(&direct_nms));
+  m.impl("direct_batched_nms", TORCH_BOX(&direct_batched_nms));
   m.impl("nms_valid", TORCH_BOX(&nms_valid));
   m.impl("nms", TORCH_BOX(&nms));
   m.impl("batched_nms", TORCH_BOX(&batched_nms));

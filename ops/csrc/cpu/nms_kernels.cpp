@@ -56,6 +56,9 @@ struct Rule {
     const T other[4] = {kept.x1[k], kept.y1[k], kept.x2[k], kept.y2[k]};
     return overlap_of(other, kept.area[k], box, area, kind) > threshold;
   }
+  // An IoU does not exceed 1, as rounded either: inter <= min(a, b), and rounding a + b takes no more off than the
+  // larger is above the smaller. A DIoU is no more than that, while a GIoU, as rounded, can exceed it by a little.
+  bool suppresses_nothing() const { return kind != IouKind::giou && threshold >= T(1); }
   // Whether only boxes with a true overlap can suppress one another. (giou, as rounded, can exceed iou by a little.)
   bool needs_overlap() const { return threshold >= (kind == IouKind::iou ? T(0) : T(1e-3)); }
 };
@@ -219,6 +222,11 @@ template <class T>
 int64_t greedy(const T* boxes, const uint32_t* items, int64_t count, const NmsRule& given, int64_t max_out,
                uint32_t* kept) {
   const Rule<T> rule(given);
+  if (rule.suppresses_nothing()) {
+    const int64_t most = smaller(count, max_out);
+    for (int64_t k = 0; k < most; ++k) kept[k] = uint32_t(k);
+    return most;
+  }
   const bool fast = rule.needs_overlap();
   const bool indexable = fast && Index<T>::serves(rule.threshold);
   // For next to no threshold the bound of `suppressed` is the smallest number: any overlap. Otherwise it is lowered by
@@ -258,7 +266,7 @@ bool valid(const T* boxes, const T* scores, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
     const T* box = boxes + 4 * k;
     bad += !((box[0] > -infinity) & (box[0] <= box[2]) & (box[2] < infinity) & (box[1] > -infinity) &
-             (box[1] <= box[3]) & (box[3] < infinity) & (scores[k] > -infinity) & (scores[k] < infinity));
+             (box[1] <= box[3]) & (box[3] < infinity) & (scores[k] < infinity));
   }
   return bad == 0;
 }

@@ -52,9 +52,23 @@ Tensor ps_roi_pool_backward(const Tensor& grad, const Tensor& rois, double spati
                        pooled_width, true, ps_pool_planner(pooled_height, pooled_width))[0];
 }
 
+Tensor direct_ps_roi_align(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
+                           int64_t pooled_width, int64_t sampling_ratio) {
+  return ps_roi_align(input, checked_rois(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio),
+                      spatial_scale, pooled_height, pooled_width, sampling_ratio);
+}
+
+Tensor direct_ps_roi_pool(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
+                          int64_t pooled_width) {
+  return ps_roi_pool(input, checked_rois(input, rois, spatial_scale, pooled_height, pooled_width, 0), spatial_scale,
+                     pooled_height, pooled_width);
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
+  m.impl("direct_ps_roi_align", TORCH_BOX(&direct_ps_roi_align));
+  m.impl("direct_ps_roi_pool", TORCH_BOX(&direct_ps_roi_pool));
   m.impl("ps_roi_align", TORCH_BOX(&ps_roi_align));
   m.impl("ps_roi_align_backward", TORCH_BOX(&ps_roi_align_backward));
   m.impl("ps_roi_pool", TORCH_BOX(&ps_roi_pool));

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -78,6 +80,31 @@ std::unique_ptr<T, FreeAligned> aligned_memory(int64_t count) {
 template <class T>
 int64_t image_of(const T* roi, int64_t images) {
   return roi[0] > T(-1) && roi[0] < T(images) ? int64_t(roi[0]) : -1;
+}
+
+// Whether all RoIs (K, 5), dense, are finite and name an image.
+template <class T>
+bool rois_valid(const Tensor& rois, int64_t images) {
+  const T* values = read<T>(rois);
+  const int64_t count = rois.size(0);
+  int64_t bad = 0;
+  for (int64_t k = 0; k < 5 * count; ++k) bad += !(std::abs(values[k]) <= std::numeric_limits<T>::max());
+  for (int64_t k = 0; k < count; ++k) bad += image_of(values + 5 * k, images) < 0;
+  return bad == 0;
+}
+
+// Checks the arguments of an operator whose Python wrapper did not; the RoIs, dense and in the type to compute in.
+inline Tensor checked_rois(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
+                           int64_t pooled_width, int64_t sampling_ratio) {
+  require(input.is_cpu() && rois.is_cpu() && is_float(input) && is_float(rois));
+  require(input.dim() == 4 && rois.dim() == 2 && rois.size(1) == 5);
+  require(spatial_scale >= 1e-9 && spatial_scale <= 1e9 && sampling_ratio <= 4096);
+  require(pooled_height >= 1 && pooled_height <= 1 << 15 && pooled_width >= 1 && pooled_width <= 1 << 15);
+  const ScalarType type = compute_type(input);
+  Tensor source = dense(rois, type);
+  require(type == ScalarType::Double ? rois_valid<double>(source, input.size(0))
+                                     : rois_valid<float>(source, input.size(0)));
+  return source;
 }
 
 }  // namespace podium

@@ -103,6 +103,12 @@ std::tuple<Tensor, Tensor> roi_pool(const Tensor& input, const Tensor& rois, dou
   return {typed(out, input.scalar_type()), argmax};
 }
 
+Tensor direct_roi_pool(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
+                       int64_t pooled_width) {
+  const Tensor source = checked_rois(input, rois, spatial_scale, pooled_height, pooled_width, 0);
+  return std::get<0>(roi_pool(input, source, spatial_scale, pooled_height, pooled_width));
+}
+
 // Threads share the channels, so no two add to one plane and sums are in the order of the RoIs.
 template <class T>
 void spread(const Tensor& grad, const Tensor& argmax, const Tensor& rois, Tensor& image) {
@@ -161,6 +167,7 @@ Tensor roi_pool_backward(const Tensor& grad, const Tensor& argmax, const Tensor&
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
+  m.impl("direct_roi_pool", TORCH_BOX(&direct_roi_pool));
   m.impl("roi_pool", TORCH_BOX(&roi_pool));
   m.impl("roi_pool_backward", TORCH_BOX(&roi_pool_backward));
 }

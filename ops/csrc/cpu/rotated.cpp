@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "../binding.h"
 #include "rotated_kernels.h"
 
@@ -33,6 +35,26 @@ Tensor box_iou_rotated(const Tensor& boxes1, const Tensor& boxes2) {
   return out;
 }
 
+Tensor checked(const Tensor& boxes) {
+  require(boxes.is_cpu() && is_float(boxes) && boxes.dim() == 2 && boxes.size(1) == 5);
+  Tensor source = dense(boxes, compute_type(boxes));
+  const auto good = [&](const auto* values) {
+    int64_t bad = 0;
+    for (int64_t k = 0; k < source.size(0); ++k, values += 5) {
+      for (int64_t c = 0; c < 5; ++c) bad += !std::isfinite(values[c]);
+      bad += (values[2] < 0) | (values[3] < 0);
+    }
+    return bad == 0;
+  };
+  require(source.scalar_type() == ScalarType::Double ? good(read<double>(source)) : good(read<float>(source)));
+  return source;
+}
+
+Tensor direct_box_iou_rotated(const Tensor& boxes1, const Tensor& boxes2) {
+  require(boxes1.scalar_type() == boxes2.scalar_type());
+  return box_iou_rotated(checked(boxes1), checked(boxes2));
+}
+
 Tensor nms_rotated(const Tensor& boxes, const Tensor& scores, double iou_threshold) {
   const ScalarType type = compute_type(boxes);
   const Tensor columns = prepared(boxes, type), score = dense(scores, type);
@@ -50,6 +72,7 @@ Tensor nms_rotated(const Tensor& boxes, const Tensor& scores, double iou_thresho
 
 STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
   m.impl("box_iou_rotated", TORCH_BOX(&box_iou_rotated));
+  m.impl("direct_box_iou_rotated", TORCH_BOX(&direct_box_iou_rotated));
   m.impl("nms_rotated", TORCH_BOX(&nms_rotated));
 }
 

@@ -141,7 +141,8 @@ void matrix_nms(const T* boxes, const T* scores, const uint32_t* items, int64_t 
     }
     T product = best_of<T>(factor, false);
     if (decay == Decay::gaussian) product = std::exp(-best_of<T>(exponent, true) / T(sigma));
-    decayed[items[item]] = scores[items[item]] * product;
+    const T score = scores[items[item]];
+    decayed[items[item]] = score < std::numeric_limits<T>::lowest() ? score : score * product;  // not -infinity * 0
     better.append(box, area, best_of<T>(most, true));
     for (int64_t k = better.count; k < better.padded() && better.extra[k] != T(0); ++k) better.extra[k] = 0;
   }

@@ -296,7 +296,7 @@ __global__ void nms_valid_kernel(const T* boxes, const T* scores, int64_t n, int
   if (i >= n) return;
   const Box<T> box = Box<T>::load(boxes + 4 * i);
   const bool good = isfinite(box.x1) && isfinite(box.y1) && isfinite(box.x2) && isfinite(box.y2) &&
-                    isfinite(scores[i]) && box.x1 <= box.x2 && box.y1 <= box.y2;
+                    scores[i] < T(INFINITY) && box.x1 <= box.x2 && box.y1 <= box.y2;
   if (!good) *bad = 1;
 }
 

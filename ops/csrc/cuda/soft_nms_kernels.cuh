@@ -114,7 +114,8 @@ __global__ void matrix_decay_kernel(const T* scores, const int64_t* order, const
   }
   if (gaussian) factor = exp(-exponent / sigma);
   const int64_t source = order[ranks[place]];
-  decayed[source] = scores[source] * factor;
+  const T score = scores[source];
+  decayed[source] = score == T(-INFINITY) ? score : score * factor;  // not -infinity * 0
 }
 
 // order, ranks, sorted: as for nms, of one image of n > 0 boxes. decayed: in the order of `scores`.

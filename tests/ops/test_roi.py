@@ -394,6 +394,42 @@ def test_a_torchvision_detector_learns() -> None:
         assert result["boxes"].min() >= 0 and result["boxes"][:, 3].max() <= image.shape[1]
 
 
+@pytest.mark.parametrize("channels", [6, 12, 30])
+@pytest.mark.parametrize("name", NAMES)
+def test_few_rois_of_a_large_map(name, channels) -> None:
+    # So few pixels are taken that they are read where they are, not gathered first.
+    generator = torch.Generator().manual_seed(4)
+    input = torch.randn(2, channels, 90, 110, generator=generator)
+    rois = torch.cat(
+        [make_rois(4, 2, 180, 220, 8).float(), torch.tensor([[1, 3, 5, 210, 170], [0, -9, -9, 260, 200.0]])]
+    )
+    for size in ((3, 2), (1, 1), (6, 1)):
+        if "ps" in name and channels % (size[0] * size[1]):
+            continue
+        for ratio in (1, 2, 5):
+            found, expected = (go(name, input, rois, size, 0.5, ratio) for go in (run, run_reference))
+            close(found, expected, torch.float32, scale=5)
+            last = run(name, input.contiguous(memory_format=torch.channels_last), rois, size, 0.5, ratio)
+            close(last, expected, torch.float32, scale=5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_few_channels(channels) -> None:
+    input, rois = sample(channels=channels, count=60)
+    for one in (input, input.contiguous(memory_format=torch.channels_last), input[:, :, :, ::2]):
+        leaf, theirs = one.clone().requires_grad_(), one.clone().requires_grad_()
+        for name in ("roi_align", "roi_pool"):
+            found, expected = run(name, one, rois), run_reference(name, one, rois)
+            close(found, expected, torch.float32)
+        out = roi_pool(leaf, rois, 3, 0.5)
+        expected = torchvision.ops.roi_pool(theirs, rois, 3, 0.5)
+        torch.testing.assert_close(out, expected)
+        weight = torch.arange(out.numel()).reshape(out.shape) / 100
+        (out * weight).sum().backward()
+        (expected * weight).sum().backward()
+        torch.testing.assert_close(leaf.grad, theirs.grad)
+
+
 # What a torch operator must do
 
 

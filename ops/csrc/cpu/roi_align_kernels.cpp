@@ -105,12 +105,86 @@ void pool_direct(const RoiWork<T>& work, const Planes<const T>& image, const Pla
   }
 }
 
+// sums[s] (+)= R row taps of column s, of one channel; `unit`: its columns follow each other.
+template <class T, int R, bool unit>
+inline void read_rows(const T* plane, const Planes<const T>& image, const Tap<T>* taps, const int64_t* columns,
+                      int64_t count, bool fresh, T* sums) {
+  const T* row[R];
+  T weight[R];
+  for (int r = 0; r < R; ++r) row[r] = plane + taps[r].at * image.row, weight[r] = taps[r].weight;
+  const int64_t step = unit ? 1 : image.column;
+#pragma GCC ivdep
+  for (int64_t s = 0; s < count; ++s) {
+    const int64_t at = columns[s] * step;
+    T sum = 0;
+    for (int r = 0; r < R; ++r) sum += weight[r] * row[r][at];
+    sums[s] = fresh ? sum : sums[s] + sum;
+  }
+}
+
+template <class T, bool unit>
+inline void read_all_rows(const T* plane, const Planes<const T>& image, const Tap<T>* taps, int64_t rows,
+                          const int64_t* columns, int64_t count, T* sums) {
+  for (bool fresh = true; rows > 0; fresh = false, taps += 4, rows -= 4) {
+    if (rows >= 4) read_rows<T, 4, unit>(plane, image, taps, columns, count, fresh, sums);
+    if (rows == 3) read_rows<T, 3, unit>(plane, image, taps, columns, count, fresh, sums);
+    if (rows == 2) read_rows<T, 2, unit>(plane, image, taps, columns, count, fresh, sums);
+    if (rows == 1) read_rows<T, 1, unit>(plane, image, taps, columns, count, fresh, sums);
+  }
+}
+
+// Bins [column_first, column_last) of row p, of one channel.
+template <class T>
+void pool_sparse_row(const RoiWork<T>& work, const RoiTaps& roi, int64_t p, const T* plane, const Planes<const T>& image,
+                     T* sums, T* bins, int64_t step) {
+  const Tap<T>* taps = work.taps + work.ends[roi.row_ends + p];
+  const int64_t rows = work.ends[roi.row_ends + p + 1] - work.ends[roi.row_ends + p];
+  const int64_t* columns = work.ends + roi.columns;
+  const Tap<T>* of_bin = work.taps + roi.column_taps + work.column_first * roi.width;
+  if (rows == 0 || roi.count == 0) {
+    for (int64_t q = work.column_first; q < work.column_last; ++q) bins[q * step] = 0;
+  } else if (work.column_last - work.column_first == 1) {  // only its own columns are wanted
+    T sum = 0;
+    for (int64_t i = 0; i < roi.width; ++i) {
+      if (of_bin[i].at == roi.count) continue;
+      const T* column = plane + columns[of_bin[i].at] * image.column;
+      T part = 0;
+      for (int64_t r = 0; r < rows; ++r) part += taps[r].weight * column[taps[r].at * image.row];
+      sum += of_bin[i].weight * part;
+    }
+    bins[work.column_first * step] = sum;
+  } else {
+    const auto read = image.column == 1 ? read_all_rows<T, true> : read_all_rows<T, false>;
+    read(plane, image, taps, rows, columns, roi.count, sums);
+    sums[roi.count] = 0;  // what padding of the column taps reads
+    for (int64_t q = work.column_first; q < work.column_last; ++q, of_bin += roi.width) {
+      T sum = 0;
+      for (int64_t i = 0; i < roi.width; ++i) sum += of_bin[i].weight * sums[of_bin[i].at];
+      bins[q * step] = sum;
+    }
+  }
+}
+
+template <class T>
+void pool_sparse(const RoiWork<T>& work, const Planes<const T>& image, const Planes<T>& out, int64_t roi_step,
+                 T* sums) {
+  for (int64_t i = 0; i < work.count; ++i) {
+    const RoiTaps& roi = work.rois[work.members[i]];
+    for (int64_t c = 0; c < image.channels; ++c) {
+      T* bins = out.data + work.members[i] * roi_step + c * out.channel;
+      for (int64_t p = work.row_first; p < work.row_last; ++p)
+        pool_sparse_row(work, roi, p, image.data + c * image.channel, image, sums, bins + p * out.row, out.column);
+    }
+  }
+}
+
 template <class T>
 void pool(const RoiWork<T>& work, const Planes<const T>& image, const Planes<T>& out, int64_t roi_step, T* scratch) {
   constexpr int64_t L = lanes<T>;
   const int64_t pooled_width = work.pooled_width, all = work.pooled_height * pooled_width;
   const Rect bins{work.row_first, work.column_first, work.row_last, work.column_last};
   if (work.direct) return pool_direct(work, image, out, roi_step, scratch);
+  if (work.sparse) return pool_sparse(work, image, out, roi_step, scratch);
   T* tile = scratch;
   T* turned = tile + all * L;
   T* sums = turned + all * L;

@@ -40,10 +40,40 @@ inline void max_of_bin(const T* lines, int64_t pitch, const Rect& bin, const Rec
     *reinterpret_cast<Narrow*>(position + i * Line<T>::per_part) = __builtin_convertvector(where.part[i], Narrow);
 }
 
+// For one or two channels, of which a line of channels would be mostly padding.
+template <class T>
+void pool_few(const RoiMaxWork& work, const Planes<const T>& image, const Planes<T>& out, int32_t* positions,
+              int64_t roi_step) {
+  for (int64_t i = 0; i < work.count; ++i) {
+    const int64_t* rows = work.bounds + work.rois[work.members[i]].bounds;
+    const int64_t* columns = rows + 2 * work.pooled_height;
+    for (int64_t c = 0; c < image.channels; ++c) {
+      const T* plane = image.data + c * image.channel;
+      const int64_t to = work.members[i] * roi_step + c * out.channel;
+      for (int64_t p = 0; p < work.pooled_height; ++p)
+        for (int64_t q = 0; q < work.pooled_width; ++q) {
+          const int64_t y0 = rows[2 * p], y1 = rows[2 * p + 1], x0 = columns[2 * q], x1 = columns[2 * q + 1];
+          T best = y0 < y1 && x0 < x1 ? -std::numeric_limits<T>::infinity() : T(0);
+          int64_t where = -1;
+          for (int64_t y = y0; y < y1; ++y) {
+            const T* row = plane + y * image.row;
+            for (int64_t x = x0; x < x1; ++x) {
+              const T value = row[x * image.column];
+              if (value > best) best = value, where = y * work.width + x;
+            }
+          }
+          out.data[to + p * out.row + q * out.column] = best;
+          positions[to + p * out.row + q * out.column] = int32_t(where);
+        }
+    }
+  }
+}
+
 template <class T>
 void pool(const RoiMaxWork& work, const Planes<const T>& image, const Planes<T>& out, int32_t* positions,
           int64_t roi_step, T* scratch) {
   constexpr int64_t L = lanes<T>;
+  if (image.channels <= 2) return pool_few(work, image, out, positions, roi_step);
   const int64_t bins = work.pooled_height * work.pooled_width;
   T* tile = scratch;
   auto* where = reinterpret_cast<int32_t*>(tile + bins * L);

@@ -76,9 +76,14 @@ void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
     for (int64_t m = 0; m < count; ++m) {
       Rect rect{INT64_MAX, INT64_MAX, 0, 0};
       int64_t windows = 0, largest = 0;
+      int64_t reads = 0, sums = 0;  // of one channel and plane: by a sparse kernel, and lines summed by the other
       for (const int64_t i : members[m]) {
-        const Rect& window = plan.rois[i].window;
+        const RoiTaps& roi = plan.rois[i];
+        const Rect& window = roi.window;
         if (window.area() == 0) continue;
+        const int64_t rows = plan.ends[roi.row_ends + pooled_height] - plan.ends[roi.row_ends];
+        reads += positional ? rows * roi.width / pooled_height : rows * roi.count + bin_count * roi.width;
+        sums += rows * roi.count / (positional ? pooled_height : 1);
         rect = {std::min(rect.y0, window.y0), std::min(rect.x0, window.x0), std::max(rect.y1, window.y1),
                 std::max(rect.x1, window.x1)};
         windows += window.area();
@@ -86,9 +91,16 @@ void run(const Pooling<T, Planner>& pooling, const Tensor& bins, bool forward) {
       }
       if (rect.y1 == 0) rect = {};
       const bool one_by_one = forward && windows < rect.area();
+      // By measurement: a number read alone costs as much as two that are packed, or as a line that is summed.
+      const int64_t pixels = one_by_one ? windows : rect.area(), taken = std::min(L, channels);
+      const Tensor& image = images[maps[m].first];
+      const bool planar = channels * planes == 1 || image.stride(3) == 1;
+      const bool sparse = forward && !direct && planar && taken * reads < taken * pixels / 2 + sums;
       works[m] = {plan.rois.data(), plan.ends.data(), plan.taps.data(), members[m].data(), int64_t(members[m].size()),
-                  pooled_height, pooled_width, 0, pooled_height, 0, pooled_width, rect, one_by_one, direct};
-      if (!direct)
+                  pooled_height, pooled_width, 0, pooled_height, 0, pooled_width, rect, one_by_one, direct, sparse};
+      if (sparse)
+        scratch_size = std::max(scratch_size, plan.most_columns + 1);
+      else if (!direct)
         scratch_size = std::max(scratch_size, roi_scratch<T>(one_by_one ? largest : rect.area(), plan.most_columns,
                                                              bin_count));
     }

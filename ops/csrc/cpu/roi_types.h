@@ -54,6 +54,7 @@ struct RoiWork {
   bool one_by_one;  // the windows are so small together that packing each is cheaper than packing `rect`
   bool direct;      // image and bins consist of aligned lines of channels already: nothing is packed, and all of
                     // the channels given are worked on at once
+  bool sparse;      // so few pixels are taken that each is read where it is, a channel at a time
 };
 
 }  // namespace podium

@@ -86,7 +86,7 @@ serve: $(READY) ## show the leaderboard page on localhost (ARGS="--port 8001")
 	@$(BIN)/python -m pipeline.track.serve $(ARGS)
 
 kernel: $(READY) ## build a Kaggle kernel folder (KIND=train|inference RUN= WEIGHTS= ARGS="--no-gpu")
-	@$(BIN)/python -m pipeline.kernel.bundle --comp $(COMP) $(if $(CONFIG),--config '$(CONFIG)') \
+	@$(BIN)/python -m competitions.$(COMP) kernel $(if $(CONFIG),--config '$(CONFIG)') \
 		$(if $(KIND),--kind $(KIND)) $(if $(RUN),--run '$(RUN)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
 		$(ARGS)
 
@@ -113,9 +113,10 @@ test: $(READY) ## run the test suite; says what it skipped and why
 test-slow: $(READY) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## check style
+lint: $(READY) ## check style, the layers, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(READY) ## apply style
 	$(BIN)/ruff check --fix .

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from pipeline.base.paths import Paths
-from pipeline.competition.contract import Competition
-from pipeline.competition.prepare import Prepared, prepare
+from pipeline.competition.base import Competition
+from pipeline.competition.prepare import prepare
+from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source, find_source
 from tests.helpers import competition_of
 

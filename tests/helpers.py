@@ -3,15 +3,21 @@
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-from pipeline.competition.contract import Competition
+from pipeline.competition.base import Competition
+from pipeline.competition.prepared import Prepared
+from pipeline.config.config import Config
+from pipeline.inputs.batches import Images
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks import cifarnet
-from pipeline.tasks.detection.predict import to_frame
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
 from pipeline.tasks.detection.task import Detection
 from pipeline.tasks.segmentation.predict import map_path
 from pipeline.tasks.segmentation.stored import save_map
@@ -38,7 +44,7 @@ def competition_of(slug: str) -> Competition:
 
 
 def ideal_predictions(task: Task, truth: pd.DataFrame, classes: list[str], folder: Path) -> pd.DataFrame:
-    """What a perfect model would predict."""
+    """What a perfect model would predict, for the tasks that ship."""
     if isinstance(task, Segmentation):
         return _maps(task, truth, lambda row: np.eye(len(classes))[_countable(task, row)], folder)
     if isinstance(task, Detection):
@@ -48,33 +54,26 @@ def ideal_predictions(task: Task, truth: pd.DataFrame, classes: list[str], folde
     return pd.concat([truth[["image_id"]], one_hot], axis=1)
 
 
-def random_predictions(task: Task, images: pd.DataFrame, classes: list[str], folder: Path) -> pd.DataFrame:
-    """What a model without any knowledge predicts."""
-    random = np.random.default_rng(0)
-    if isinstance(task, Segmentation):
-
-        def blocks(row) -> np.ndarray:
-            coarse = random.dirichlet(np.ones(len(classes)), (row.height // 8 + 1, row.width // 8 + 1))
-            return coarse.repeat(8, 0).repeat(8, 1)[: row.height, : row.width]
-
-        return _maps(task, images, blocks, folder)
-    if isinstance(task, Detection):
-        found = []
-        for row in images.itertuples():
-            corners = random.uniform(0, 0.5, (3, 4)) * np.array([row.width, row.height] * 2)
-            boxes = torch.tensor(
-                np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:] + 2], axis=1)
-            )
-            scores = torch.tensor(np.sort(random.random(3))[::-1].copy())
-            found.append((boxes, scores, torch.tensor(random.integers(0, len(classes), 3))))
-        return to_frame(images["image_id"].tolist(), found, classes)
-    values = random.dirichlet(np.ones(len(classes)), len(images)).astype("float32")
-    frame = pd.DataFrame(values, columns=classes)
-    frame.insert(0, "image_id", images["image_id"].to_numpy())
-    return frame
+def untrained_predictions(
+    competition: Competition, config: Config, data: Prepared, images: Images, folder: Path
+) -> pd.DataFrame:
+    """What a network of the config predicts before it has learnt anything, whatever the task."""
+    torch.manual_seed(0)
+    model = competition.task.build_model(config, data.classes, load=False)
+    request = Request(
+        images=images,
+        rows=np.arange(len(images)),
+        classes=data.classes,
+        preprocess=Preprocess.of_model(model, config.model.image_size),
+        config=config.predict.plain(),
+        workers=0,
+        device=torch.device("cpu"),
+        folder=folder,
+    )
+    return predict(model, competition.task, request)
 
 
-def _countable(task: Segmentation, row) -> np.ndarray:
+def _countable(task: Segmentation, row: Any) -> np.ndarray:
     mask = task.read(row.mask, row.image_id)
     return np.where(mask == 255, 0, mask)
 
@@ -82,7 +81,7 @@ def _countable(task: Segmentation, row) -> np.ndarray:
 def _maps(task: Segmentation, images: pd.DataFrame, values: Callable, folder: Path) -> pd.DataFrame:
     rows = []
     for row in images.itertuples():
-        path = map_path(folder, row.image_id)
+        path = map_path(folder, str(row.image_id))
         save_map(path, values(row).transpose(2, 0, 1))
         rows.append((row.image_id, str(path), row.height, row.width))
     return pd.DataFrame(rows, columns=["image_id", "map_file", "height", "width"])

@@ -8,14 +8,14 @@ from nbclient import NotebookClient
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.config.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.stages.main import main
+from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import REPOSITORY, TINY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 CONFIG = Config(
     folds=FoldConfig(count=3, use=1),
-    model=ModelConfig(TINY),
+    model=ModelConfig(name=TINY),
     train=TrainConfig(epochs=1, batch_size=50, amp=False),
     predict=PredictConfig(flip=False),
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipeline.config.config import (
+from pipeline.tasks.classification.config import (
     AugmentConfig,
     Config,
     Ensemble,
@@ -14,7 +14,7 @@ from pipeline.config.config import (
 
 FAST = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.1),
-    model=ModelConfig("podium_cifarnet"),
+    model=ModelConfig(name="podium_cifarnet"),
     augment=AugmentConfig(crop="pad", pad=2),
     train=TrainConfig(
         epochs=6,
@@ -40,7 +40,7 @@ SAMPLE = replace(
 
 BASE = Config(
     folds=FoldConfig(count=5),
-    model=ModelConfig("podium_cifarnet_wide"),
+    model=ModelConfig(name="podium_cifarnet_wide"),
     augment=AugmentConfig(crop="pad", pad=4, cutout=8),
     train=TrainConfig(
         epochs=40,
@@ -58,7 +58,7 @@ BASE = Config(
 
 RESNET = replace(
     BASE,
-    model=ModelConfig("resnet18"),
+    model=ModelConfig(name="resnet18"),
     augment=AugmentConfig(crop="pad", pad=4, cutmix=1.0),
     train=TrainConfig(epochs=60, batch_size=256, lr=0.1, weight_decay=5e-4, warmup=0.1, ema=0.999),
 )

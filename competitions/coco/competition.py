@@ -2,26 +2,26 @@
 IoU thresholds from 0.50 to 0.95."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from competitions.coco.categories import CATEGORIES
 from competitions.coco.sample import write_sample
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
-from pipeline.competition.contract import Mirror, OtherFormat
-from pipeline.competition.prepare import Prepared
-from pipeline.delivery.submission import SubmissionFormat
+from pipeline.competition import base
+from pipeline.competition.base import OtherFormat
+from pipeline.competition.prepared import Prepared
 from pipeline.frame.boxes import box_array, repair_boxes
 from pipeline.frame.coco_json import read_coco
-from pipeline.metrics.coco import coco_scores
+from pipeline.frame.submission import SubmissionFormat
+from pipeline.metrics.coco import COCO_AP, coco_figures, coco_scores
 from pipeline.metrics.voc import voc_ap
 from pipeline.raw.files import RawFiles
-from pipeline.tasks.detection.columns import BoxString, format_boxes
+from pipeline.tasks.detection.columns import BoxString, box_cells
 from pipeline.tasks.detection.task import Detection
 
 TRAIN_FILE, TEST_FILE = "annotations/instances_train2017.json", "annotations/image_info_test2017.json"
@@ -56,15 +56,13 @@ def _results_of(row: Any, coco_id: int) -> Iterator[dict[str, Any]]:
         yield entry if mask is None else entry | {"segmentation": json.loads(mask)}
 
 
-class Competition:
-    """See `pipeline.competition.contract.Competition`."""
+class Competition(base.Competition):
+    """The competition. It has no mirror: 19 GB in several archives; fetch what you need, and give it as
+    RAW=."""
 
-    slug = "coco"
-    kaggle_slug = None
-    mirror: Mirror | None = None  # 19 GB in several archives: fetch what you need, and give it as RAW=
     task = Detection(tuple(CATEGORIES))
-    other_formats: Mapping[str, OtherFormat] = {"coco": OtherFormat(".results.json", write_results)}
-    metric = "ap_score"
+    metric = COCO_AP
+    other_formats = {"coco": OtherFormat(".results.json", write_results)}  # noqa: RUF012  read by name alone
 
     def load_train(self, raw: RawFiles) -> pd.DataFrame:
         """image_id, path, coco_id, boxes, labels, crowd, masks, areas."""
@@ -78,22 +76,11 @@ class Competition:
         _check_categories(categories, raw.find(TEST_FILE))
         return frame[["image_id", "path", "coco_id"]]
 
-    def load_sample_submission(self, raw: RawFiles) -> pd.DataFrame:
-        """image_id, PredictionString: every test image, without boxes."""
-        ids = self.load_test(raw)["image_id"].sort_values()
-        return pd.DataFrame({"image_id": ids.to_numpy(), "PredictionString": ""}, dtype="str")
-
-    def score(self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
-        """AP at IoU 0.50 to 0.95, as the COCO evaluation computes it."""
-        return coco_scores(truth, predictions, classes)["AP"]
-
     def extra_scores(
         self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
     ) -> dict[str, float]:
         """The other COCO figures, PASCAL VOC's AP50 (all points), and the AP of masks where predicted."""
-        figures = coco_scores(truth, predictions, classes)
-        del figures["AP"], figures["per_class"]
-        scores = {name: float(value) for name, value in figures.items() if np.isfinite(value)}
+        scores = coco_figures(truth, predictions, classes)
         scores["VOC_AP50"] = voc_ap(truth, predictions, classes)["mAP"]
         if "masks" in predictions:
             scores["mask_AP"] = coco_scores(truth, predictions, classes, kind="segm")["AP"]
@@ -103,19 +90,12 @@ class Competition:
         """image_id and the boxes as text."""
         return SubmissionFormat("image_id", {"PredictionString": BoxString(tuple(CATEGORIES.values()))})
 
-    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-        """The boxes of each image; an image may have none."""
-        columns = (predictions[name] for name in ("labels", "scores", "boxes"))
-        cells = [
-            format_boxes(labels, scores, box_array(boxes), CATEGORIES)
-            for labels, scores, boxes in zip(*columns, strict=True)
-        ]
-        return pd.DataFrame(
-            {
-                "image_id": predictions["image_id"].to_numpy(),
-                "PredictionString": pd.Series(cells, dtype="str"),
-            }
-        )
+    def to_submission(
+        self, predictions: pd.DataFrame, test: pd.DataFrame, classes: Sequence[str]
+    ) -> pd.DataFrame:
+        """The boxes of each image, with COCO's own category ids; an image may have none."""
+        cells = box_cells(predictions, CATEGORIES)
+        return pd.DataFrame({"image_id": predictions["image_id"], "PredictionString": cells})
 
     def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
         """See `competitions.coco.sample`."""

@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
-from pipeline.config.config import AugmentConfig, Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from pipeline.tasks.detection.config import (
+    AugmentConfig,
+    Config,
+    FoldConfig,
+    ModelConfig,
+    PredictConfig,
+    TrainConfig,
+)
 
 FAST = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
-    model=ModelConfig("mobilenetv2_100", detector="fcos", image_size=320, pretrained=True),
-    augment=AugmentConfig(crop="none", min_scale=0.7, max_scale=1.4, color_jitter=0.2),
+    model=ModelConfig(name="mobilenetv2_100", detector="fcos", image_size=320, pretrained=True),
+    augment=AugmentConfig(min_scale=0.7, max_scale=1.4, color_jitter=0.2),
     train=TrainConfig(
         epochs=8,
         passes=2,
@@ -31,8 +38,8 @@ FAST = Config(
 SAMPLE = replace(
     FAST,
     folds=FoldConfig(count=4, use=1),
-    model=ModelConfig("test_resnet", detector="fcos", image_size=160),
-    augment=AugmentConfig(crop="none", min_scale=0.8, max_scale=1.25),
+    model=ModelConfig(name="test_resnet", detector="fcos", image_size=160),
+    augment=AugmentConfig(min_scale=0.8, max_scale=1.25),
     train=replace(
         FAST.train,
         epochs=4,
@@ -50,8 +57,8 @@ SAMPLE = replace(
 
 BASE = Config(
     folds=FoldConfig(count=5),
-    model=ModelConfig("resnet50", detector="faster_rcnn", image_size=640, pretrained=True),
-    augment=AugmentConfig(crop="none", min_scale=0.5, max_scale=1.8, color_jitter=0.3, copy_paste=0.3),
+    model=ModelConfig(name="resnet50", detector="faster_rcnn", image_size=640, pretrained=True),
+    augment=AugmentConfig(min_scale=0.5, max_scale=1.8, color_jitter=0.3, copy_paste=0.3),
     train=TrainConfig(
         epochs=36,
         batch_size=16,

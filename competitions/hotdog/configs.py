@@ -6,7 +6,7 @@ weights take them from timm's hub or its cache, or from --model.weights PATH, a 
 
 from dataclasses import replace
 
-from pipeline.config.config import (
+from pipeline.tasks.classification.config import (
     AugmentConfig,
     Config,
     FoldConfig,
@@ -17,7 +17,7 @@ from pipeline.config.config import (
 
 FAST = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
-    model=ModelConfig("mobilenetv2_100", image_size=224, pretrained=True, drop_rate=0.2),
+    model=ModelConfig(name="mobilenetv2_100", image_size=224, pretrained=True, drop_rate=0.2),
     augment=AugmentConfig(crop="resized", min_area=0.35, color_jitter=0.2),
     train=TrainConfig(
         epochs=4,
@@ -56,7 +56,7 @@ SCRATCH = replace(
 
 SAMPLE = Config(
     folds=FoldConfig(count=5, use=2),
-    model=ModelConfig("podium_cifarnet", image_size=64),
+    model=ModelConfig(name="podium_cifarnet", image_size=64),
     augment=AugmentConfig(crop="resized", min_area=0.6, vertical_flip=True),
     train=TrainConfig(
         epochs=5,

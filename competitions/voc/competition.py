@@ -1,6 +1,5 @@
 """PASCAL VOC's segmentation challenge: a VOCdevkit tree, scored by mean intersection over union."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,12 +8,12 @@ from competitions.voc.official import write_tar
 from competitions.voc.sample import write_sample
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
-from pipeline.competition.contract import Mirror, OtherFormat
+from pipeline.competition import base
+from pipeline.competition.base import Mirror, OtherFormat
 from pipeline.frame.pairing import pair_labels
+from pipeline.metrics.usual import MEAN_IOU, PIXEL_ACCURACY
 from pipeline.raw.files import RawFiles
-from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS
-from pipeline.tasks.segmentation.stored import load_map
 from pipeline.tasks.segmentation.task import Segmentation
 
 LISTS = "ImageSets/Segmentation"
@@ -22,18 +21,17 @@ FOLDERS = ("VOCdevkit/VOC2012/", "VOC2012/", "VOCdevkit/VOC2007/", "VOC2007/", "
 """Where a year's files may lie in the raw files, the first one first."""
 
 
-class Competition:
-    """See `pipeline.competition.contract.Competition`."""
+class Competition(base.Competition):
+    """The competition, with the usual submission of its task, and the evaluation server's."""
 
-    slug = "voc"
-    kaggle_slug = None
     mirror = Mirror(
         "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
         "4e443f8a2eca6b1dac8a6c57641b67dd40621a49",
     )
     task = Segmentation(VOC_CLASSES, VOC_COLORS)
-    other_formats: Mapping[str, OtherFormat] = {"voc": OtherFormat(".tar", write_tar)}
-    metric = "miou_score"
+    metric = MEAN_IOU
+    extra_metrics = (PIXEL_ACCURACY,)
+    other_formats = {"voc": OtherFormat(".tar", write_tar)}  # noqa: RUF012  read by name alone
 
     def load_train(self, raw: RawFiles) -> pd.DataFrame:
         """image_id, path, mask: the path of the mask's PNG."""
@@ -65,33 +63,6 @@ class Competition:
         if without:
             say(f"warning: {len(without):,} images of {name} without a file, left out: {name_some(without)}")
         return images[images["image_id"].isin(ids)].reset_index(drop=True)
-
-    def load_sample_submission(self, raw: RawFiles) -> pd.DataFrame:
-        """id, rle; no rows, because which there are depends on what is found."""
-        return pd.DataFrame({"id": [], "rle": []}, dtype="str")
-
-    def score(self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
-        """Intersection over union over all pixels, mean over the classes that truth or prediction has."""
-        return self.task.confusion(truth, predictions).mean_iou
-
-    def extra_scores(
-        self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
-    ) -> dict[str, float]:
-        """Share of pixels that got their own class."""
-        return {"pixel_accuracy": self.task.confusion(truth, predictions).pixel_accuracy}
-
-    def submission_format(self, classes: Sequence[str]) -> MaskRows:
-        """One row for each class found in an image."""
-        return MaskRows(id_column="id", rle_column="rle", classes=len(classes))
-
-    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-        """The most probable class of each pixel, as run lengths; one image in memory at a time."""
-        rows = [
-            row
-            for image_id, map_file in zip(predictions["image_id"], predictions["map_file"], strict=True)
-            for row in rows_of_mask(image_id, load_map(map_file).argmax(axis=0))
-        ]
-        return pd.DataFrame(rows, columns=["id", "rle"], dtype="str")
 
     def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
         """See `competitions.voc.sample`."""

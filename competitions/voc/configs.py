@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipeline.config.config import (
+from pipeline.tasks.segmentation.config import (
     AugmentConfig,
     Config,
     Ensemble,
@@ -14,8 +14,8 @@ from pipeline.config.config import (
 
 FAST = Config(
     folds=FoldConfig(count=4),
-    model=ModelConfig("mobilenetv2_100", decoder="fcn8", image_size=320, pretrained=True, drop_rate=0.2),
-    augment=AugmentConfig(crop="none", min_scale=0.55, max_scale=1.0, color_jitter=0.2),
+    model=ModelConfig(name="mobilenetv2_100", decoder="fcn8", image_size=320, pretrained=True, drop_rate=0.2),
+    augment=AugmentConfig(min_scale=0.55, max_scale=1.0, color_jitter=0.2),
     train=TrainConfig(
         epochs=3,
         passes=4,
@@ -41,8 +41,8 @@ all of them for one model: their mean is better, and every image counts in the C
 SAMPLE = replace(
     FAST,
     folds=FoldConfig(count=3, use=1),
-    model=ModelConfig("test_resnet", decoder="fpn", image_size=96),
-    augment=AugmentConfig(crop="none", min_scale=0.8, max_scale=1.25, horizontal_flip=True),
+    model=ModelConfig(name="test_resnet", decoder="fpn", image_size=96),
+    augment=AugmentConfig(min_scale=0.8, max_scale=1.25, horizontal_flip=True),
     train=replace(
         FAST.train,
         epochs=5,
@@ -61,8 +61,10 @@ SAMPLE = replace(
 
 BASE = Config(
     folds=FoldConfig(count=5),
-    model=ModelConfig("resnet50", decoder="deeplabv3plus", image_size=512, pretrained=True, drop_rate=0.1),
-    augment=AugmentConfig(crop="none", min_scale=0.5, max_scale=2.0, horizontal_flip=True, color_jitter=0.3),
+    model=ModelConfig(
+        name="resnet50", decoder="deeplabv3plus", image_size=512, pretrained=True, drop_rate=0.1
+    ),
+    augment=AugmentConfig(min_scale=0.5, max_scale=2.0, horizontal_flip=True, color_jitter=0.3),
     train=TrainConfig(
         epochs=60,
         batch_size=16,

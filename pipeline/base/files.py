@@ -15,6 +15,9 @@ from filelock import FileLock, Timeout
 from pipeline.base.errors import UserError
 from pipeline.base.progress import say
 
+TEMPORARY = ".podium-tmp-"
+"""What the names of temporary files and folders begin with, and no name that anybody else gives."""
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -26,7 +29,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only; the suffix stays last,
     # because numpy and pandas choose the format by it.
-    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    temporary = target.with_name(f"{TEMPORARY}{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -44,7 +47,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     A process killed at any moment leaves the old folder, the new one or none, but never a part of one.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    temporary = target.with_name(f"{TEMPORARY}{target.name}.{uuid.uuid4().hex[:8]}")
     temporary.mkdir()
     try:
         yield temporary
@@ -91,10 +94,20 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary folders that killed runs left in `folder`. Safe only while it is `locked`."""
-    for leftover in folder.glob(".*/"):
-        shutil.rmtree(leftover)
+def remove_leftovers(folder: Path, deep: bool = False) -> None:
+    """Remove the temporary files and folders that killed processes left in `folder`, and nothing else.
+
+    Safe only while no other process writes there: where it is `locked`, or its run is.
+
+    Parameters
+    ----------
+    deep : in its folders, too.
+    """
+    for leftover in list((folder.rglob if deep else folder.glob)(f"{TEMPORARY}*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

@@ -15,11 +15,10 @@ import tyro
 from pipeline.base.errors import UserError, told_to_the_user
 from pipeline.base.progress import say
 
-TASKS = ("classification", "segmentation", "detection")
-TEMPLATES = Path(__file__).with_name("templates")
-"""A folder of files for each task, and one of files that all have in common. They end in .txt, because they
+COMMON = Path(__file__).with_name("template")
+TEMPLATES = {path.parent.name: path for path in sorted((COMMON.parents[1] / "tasks").glob("*/template"))}
+"""A folder of files for each task, besides the ones that all have in common. They end in .txt, because they
 are no modules of this package; ``$slug`` in them stands for the name."""
-COMMON = "common"
 COMPETITIONS = "competitions"
 SLUG = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
@@ -31,7 +30,7 @@ class NewOptions:
     slug: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SLUG")]
     """Name of the competition and of its folder: a lowercase Python identifier, such as leaf_types."""
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """classification, segmentation or detection."""
+    """What is predicted; a folder of pipeline/tasks."""
 
 
 def write_competition(root: Path, slug: str, task: str) -> Path:
@@ -57,7 +56,7 @@ def write_competition(root: Path, slug: str, task: str) -> Path:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
             made = Path(temporary) / slug
             made.mkdir()
-            for template in sorted([*(TEMPLATES / COMMON).iterdir(), *(TEMPLATES / task).iterdir()]):
+            for template in sorted([*COMMON.iterdir(), *TEMPLATES[task].iterdir()]):
                 text = Template(template.read_text(encoding="utf-8")).substitute(slug=slug)
                 (made / template.name.removesuffix(".txt")).write_text(text, encoding="utf-8", newline="\n")
             made.rename(folder)  # fails where something has come there since
@@ -67,8 +66,8 @@ def write_competition(root: Path, slug: str, task: str) -> Path:
 
 
 def _check(folder: Path, slug: str, task: str) -> None:
-    if task not in TASKS:
-        raise UserError(f"there is no task {task!r}: give TASK={'|'.join(TASKS)}")
+    if task not in TEMPLATES:
+        raise UserError(f"there is no task {task!r}: give TASK={'|'.join(TEMPLATES)}")
     if not SLUG.fullmatch(slug) or keyword.iskeyword(slug):
         raise UserError(
             f"{slug!r} cannot name a competition: give COMP=<name> with up to 50 of a-z, 0-9 and _, a letter "

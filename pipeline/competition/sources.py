@@ -4,20 +4,21 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_folder, digest, locked, remove_leftovers, write_json
 from pipeline.base.paths import Paths, mounted_input, on_kaggle
 from pipeline.base.progress import banner, say
+from pipeline.competition.base import Competition
 from pipeline.kaggle.download import competition_archive, download_competition, has_credentials
 from pipeline.raw.download import download
 from pipeline.raw.files import is_visible
 
-if TYPE_CHECKING:  # contract imports pipeline.raw.files
-    from pipeline.competition.contract import Competition
-
 SAMPLE_SEED = 0
+
+Wanted = Literal["auto", "kaggle", "mirror", "sample"]
+"""Where raw files are wanted from; see `find_source`."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Source:
 
 
 def find_source(
-    competition: "Competition",
+    competition: Competition,
     paths: Paths,
-    data: Literal["auto", "kaggle", "mirror", "sample"] = "auto",
+    data: Wanted = "auto",
     raw: Path | None = None,
 ) -> Source:
     """Find, download or generate the raw files of a competition.
@@ -69,7 +70,7 @@ def find_source(
         return _sample(competition, home)
 
 
-def _auto(competition: "Competition", home: Path) -> Source:
+def _auto(competition: Competition, home: Path) -> Source:
     if _has_files(home / "raw"):
         return Source("folder", home / "raw", None)
     mounted = mounted_input(competition.kaggle_slug) if on_kaggle() and competition.kaggle_slug else None
@@ -91,18 +92,18 @@ def _given(raw: Path) -> Source:
     return Source("folder", raw, None)
 
 
-def _downloaded(competition: "Competition", home: Path) -> bool:
+def _downloaded(competition: Competition, home: Path) -> bool:
     return competition_archive(competition.kaggle_slug, home / "kaggle").exists()
 
 
-def _from_kaggle(competition: "Competition", home: Path) -> Source:
+def _from_kaggle(competition: Competition, home: Path) -> Source:
     if competition.kaggle_slug is None:
         raise UserError(f"{competition.slug} is not on Kaggle: {_other_ways(competition, 'kaggle')}")
     download_competition(competition.kaggle_slug, home / "kaggle")
     return Source("kaggle", home / "kaggle", None)
 
 
-def _from_mirror(competition: "Competition", home: Path) -> Source:
+def _from_mirror(competition: Competition, home: Path) -> Source:
     if competition.mirror is None:
         raise UserError(f"{competition.slug} has no mirror: {_other_ways(competition, 'mirror')}")
     name = competition.mirror.url.partition("?")[0].rpartition("/")[2]
@@ -110,7 +111,7 @@ def _from_mirror(competition: "Competition", home: Path) -> Source:
     return Source("mirror", home / "mirror", None)
 
 
-def _sample(competition: "Competition", home: Path) -> Source:
+def _sample(competition: Competition, home: Path) -> Source:
     """The generated sample; generated anew when its generator has changed."""
     folder = home / "sample"
     source, state = folder / "raw", folder / "sample.json"
@@ -128,14 +129,14 @@ def _sample(competition: "Competition", home: Path) -> Source:
     return Source("sample", source, folder / "truth.parquet")
 
 
-def _generator(competition: "Competition") -> str:
+def _generator(competition: Competition) -> str:
     """The source of what makes the sample: sample.py beside the competition's module, or that module."""
     module = Path(inspect.getfile(type(competition)))
     sample = module.with_name("sample.py")
     return (sample if sample.exists() else module).read_text()
 
 
-def _sample_notice(competition: "Competition") -> str:
+def _sample_notice(competition: Competition) -> str:
     return (
         f"SAMPLE DATA. There is no real data for {competition.slug}, so generated images stand in for it.\n"
         "  Scores on them mean nothing, and they cannot be submitted.\n"
@@ -143,7 +144,7 @@ def _sample_notice(competition: "Competition") -> str:
     )
 
 
-def _other_ways(competition: "Competition", *but: str) -> str:
+def _other_ways(competition: Competition, *but: str) -> str:
     ways = {
         "raw": "give the folder with the raw files as RAW=<folder>",
         "kaggle": "use DATA=kaggle (needs a Kaggle account)" if competition.kaggle_slug else None,

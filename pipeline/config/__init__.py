@@ -1,1 +1,1 @@
-"""The choices of an experiment."""
+"""The choices that every experiment makes, as data; what one task alone can choose is in its folder."""

@@ -1,4 +1,4 @@
-"""From a run's predictions to what counts: the score, the report, the submission file and its ledger row."""
+"""From a run's predictions to what counts: the score, the submission file, its ledger row, the report."""
 
 import datetime
 import math
@@ -10,29 +10,31 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.errors import UserError
-from pipeline.base.figures import plot_curves
 from pipeline.base.files import atomic_path, file_hash, write_json
 from pipeline.base.progress import say
-from pipeline.competition.contract import Competition
-from pipeline.competition.prepare import Prepared
+from pipeline.competition.base import Competition
+from pipeline.competition.evaluate import Evaluation, evaluation_of
+from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source
 from pipeline.delivery.report import write_report
 from pipeline.delivery.submission import write_submission
-from pipeline.inputs.batches import Images
+from pipeline.frame.schema import rows_by_id
+from pipeline.runs.curves import plot_curves
 from pipeline.runs.ledger import LedgerRow, record
 from pipeline.runs.provenance import git_sha, versions
 from pipeline.runs.run import Run, read_frame
+from pipeline.tasks.task import ReportRequest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """A run with oof.parquet and test.parquet in its folder, ready to be delivered.
 
     Attributes
     ----------
     config_name, config : the entry of CONFIGS and its JSON.
-    fold_scores : the metric of each fold, or of each member of an ensemble.
-    histories : training curves by name; empty for an ensemble.
+    folds : the fold of each image with an out-of-fold prediction, by image id.
+    histories : training curves by name; empty for a run made of runs.
     minutes : training time.
     """
 
@@ -40,7 +42,7 @@ class Finished:
     config_name: str
     config: dict[str, Any]
     config_text: str
-    fold_scores: list[float]
+    folds: pd.Series
     histories: dict[str, pd.DataFrame]
     minutes: float
 
@@ -57,112 +59,119 @@ class Delivered:
 def deliver(
     finished: Finished, competition: Competition, data: Prepared, source: Source, submissions: Path
 ) -> Delivered:
-    """Score, report, write and record.
+    """Score, write and record, then report.
 
     Raises
     ------
     UserError : the submission would be refused by the organiser; nothing is written then.
     """
-    run, metric = finished.run, competition.metric
-    oof, truth = _oof_and_truth(run, data)
+    run = finished.run
     test = read_frame(run.folder / "test.parquet")
-    scores = cv_scores(finished, competition, data)
+    evaluation = evaluate_run(finished, competition, data)
+    scores = scores_of(finished, evaluation)
     if source.truth is not None:
-        hidden = pd.read_parquet(source.truth).set_index("image_id").loc[test["image_id"]].reset_index()
-        scores[f"sample_test_{metric}"] = float(competition.score(hidden, test, data.classes))
-        say(f"sample test {metric} {scores[f'sample_test_{metric}']:.4f} on its hidden labels")
+        name = f"sample_test_{competition.metric.name}"
+        hidden = pd.read_parquet(source.truth)
+        scores[name] = evaluation_of(competition, hidden, test, data.classes).score
+        say(f"sample test {competition.metric.name} {scores[name]:.4f} on its hidden labels")
     path = submissions / f"{run.name}.csv"
     form = competition.submission_format(data.classes)
-    rows = write_submission(
-        competition.to_submission(test, data.classes), data.sample_submission, data.test, form, path
+    frame = competition.to_submission(test, rows_by_id(data.test, test["image_id"]), data.classes)
+    rows = write_submission(frame, data.sample_submission, data.test, form, path)
+    about = finite(
+        {
+            "run": run.name,
+            "digest": run.digest,
+            "data": source.kind,
+            "git_sha": git_sha(Path(__file__).parent),
+            "sha256": file_hash(path),
+            "rows": len(rows),
+            **scores,
+            "minutes": round(finished.minutes, 2),
+            "versions": versions(),
+            "config": finished.config,
+        }
     )
-    sha = git_sha(Path(__file__).parent)
-    about = {
-        "run": run.name,
-        "digest": run.name.rsplit("-", 1)[1],
-        "data": source.kind,
-        "git_sha": sha,
-        "sha256": file_hash(path),
-        "rows": len(rows),
-        **scores,
-        "folds": finished.fold_scores,
-        "minutes": round(finished.minutes, 2),
-        "versions": versions(),
-        "config": finished.config,
-    }
-    about = _json(about)
     write_json(path.with_suffix(".json"), about)
     run.finish(about)
-    pictures = _report(finished, competition, data, truth, oof, about)
-    record(
-        submissions / "ledger.csv",
-        LedgerRow(
-            run.name,
-            datetime.datetime.now().isoformat(timespec="seconds"),
-            finished.config_name,
-            run.name.rsplit("-", 1)[1],
-            sha,
-            source.kind,
-            metric,
-            round(scores[f"cv_{metric}"], 6),
-            round(scores["cv_std"], 6),
-            len(finished.fold_scores),
-            len(rows),
-            about["sha256"],
-            round(finished.minutes, 2),
-        ),
+    record(submissions / "ledger.csv", _ledger_row(finished, competition, about))
+    return Delivered(path, about, _report(finished, evaluation, data, about))
+
+
+def evaluate_run(finished: Finished, competition: Competition, data: Prepared) -> Evaluation:
+    """A run's out-of-fold predictions held against the truth; every figure of it comes from here."""
+    oof = read_frame(finished.run.folder / "oof.parquet")
+    return evaluation_of(competition, data.train, oof, data.classes)
+
+
+def scores_of(finished: Finished, evaluation: Evaluation) -> dict[str, Any]:
+    """The metric over all out-of-fold predictions, on each fold with its spread, and the further scores."""
+    name = evaluation.competition.metric.name
+    folds = evaluation.fold_scores(finished.folds.loc[evaluation.predictions["image_id"]].to_numpy())
+    spread = float(pd.Series(folds).std(ddof=0))
+    say(
+        f"CV {name} {evaluation.score:.4f} over {len(evaluation.predictions):,} images"
+        + (f", folds {spread:.4f} apart" if spread > 0 else "")
     )
-    return Delivered(path, about, pictures)
+    if math.isnan(evaluation.score):
+        say(f"warning: {name} is not defined on these images: the run counts as worse than any with a score")
+    return {f"cv_{name}": evaluation.score, "cv_std": spread, "folds": folds, **evaluation.extra}
 
 
-def _json(value: Any) -> Any:
+def _ledger_row(finished: Finished, competition: Competition, about: dict[str, Any]) -> LedgerRow:
+    metric = competition.metric
+    cv = about[f"cv_{metric.name}"]
+    return LedgerRow(
+        run=finished.run.name,
+        date=datetime.datetime.now().isoformat(timespec="seconds"),
+        config=finished.config_name,
+        digest=finished.run.digest,
+        git_sha=about["git_sha"],
+        data=about["data"],
+        metric=metric.name,
+        better="larger" if metric.larger_is_better else "smaller",
+        cv_score=math.nan if cv is None else round(cv, 6),
+        cv_std=math.nan if about["cv_std"] is None else round(about["cv_std"], 6),
+        folds=len(about["folds"]),
+        rows=about["rows"],
+        sha256=about["sha256"],
+        minutes=about["minutes"],
+    )
+
+
+def finite(value: Any) -> Any:
     """`value` with None for every number that is not finite, which JSON has no word for: a score is NaN
     where the images leave it undefined, as an AP without any object."""
     if isinstance(value, dict):
-        return {key: _json(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_json(entry) for entry in value]
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _oof_and_truth(run: Run, data: Prepared) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Out-of-fold predictions, and the truth in their row order."""
-    oof = read_frame(run.folder / "oof.parquet")
-    return oof, data.train.set_index("image_id").loc[oof["image_id"]].reset_index()
-
-
-def cv_scores(finished: Finished, competition: Competition, data: Prepared) -> dict[str, Any]:
-    """The metric over all out-of-fold predictions, its spread over the folds, and the further scores."""
-    oof, truth = _oof_and_truth(finished.run, data)
-    cv = float(competition.score(truth, oof, data.classes))
-    spread = float(pd.Series(finished.fold_scores).std(ddof=0))
-    say(
-        f"CV {competition.metric} {cv:.4f} over {len(oof):,} images"
-        + (f", folds {spread:.4f} apart" if spread > 0 else "")
-    )
-    extra = competition.extra_scores(truth, oof, data.classes)
-    return {f"cv_{competition.metric}": cv, "cv_std": spread, **extra}
-
-
-def _report(
-    finished: Finished,
-    competition: Competition,
-    data: Prepared,
-    truth: pd.DataFrame,
-    oof: pd.DataFrame,
-    about: dict[str, Any],
-) -> list[Path]:
-    folder = finished.run.folder
-    pictures = []
-    if finished.histories:
-        pictures.append(plot_curves(finished.histories, competition.metric, folder / "curves.png"))
-    images = Images(data.train, data.packed("train"))
-    pictures += competition.task.report(truth, oof, images, data.classes, folder)
+def _report(finished: Finished, evaluation: Evaluation, data: Prepared, about: dict[str, Any]) -> list[Path]:
+    """The run's page. A picture that fails is told of: the file and its row are written by now."""
+    competition, folder = evaluation.competition, finished.run.folder
+    pictures: list[Path] = []
+    try:
+        if finished.histories:
+            curves = plot_curves(finished.histories, competition.metric.name, folder / "curves.png")
+            pictures.append(curves)
+        request = ReportRequest(
+            truth=evaluation.truth,
+            oof=evaluation.predictions,
+            images=data.images("train"),
+            classes=data.classes,
+            evidence=evaluation.evidence,
+            folder=folder,
+        )
+        pictures += competition.task.report(request)
+    except Exception as error:  # whatever keeps a picture from being drawn, the run is finished
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        say(f"warning: the report lacks pictures ({type(error).__name__}: {reason})")
     facts = {key: value for key, value in about.items() if key not in ("config", "versions", "folds")}
-    page = write_report(
-        folder, f"{competition.slug}: {finished.run.name}", facts, pictures, finished.config_text
-    )
-    say(f"report: {page}")
+    title = f"{competition.slug}: {finished.run.name}"
+    say(f"report: {write_report(folder, title, facts, pictures, finished.config_text)}")
     return pictures
 
 

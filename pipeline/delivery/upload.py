@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import file_hash
 from pipeline.base.progress import say
-from pipeline.competition.contract import Competition
-from pipeline.competition.prepare import Prepared
+from pipeline.competition.base import Competition
+from pipeline.competition.prepared import Prepared
 from pipeline.delivery.submission import check_file
 from pipeline.kaggle.download import has_credentials
 from pipeline.kaggle.retry import is_refusal

@@ -1,196 +1,262 @@
-"""One config on one dataset, stage by stage. Every stage takes up the files of the one before and skips what
-is done."""
+"""One config on one dataset: every fold is trained and predicted; what is done, here or in another run, is
+taken as it is."""
 
 import datetime
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.base.files import atomic_path, digest, write_json
+from pipeline.base.errors import name_some
+from pipeline.base.files import digest, write_json
 from pipeline.base.paths import Paths
 from pipeline.base.progress import progress, say
-from pipeline.competition.contract import Competition
-from pipeline.competition.prepare import Prepared
-from pipeline.competition.sources import Source
+from pipeline.competition.base import Competition
+from pipeline.competition.identity import (
+    prediction_code,
+    scoring_code,
+    training_code,
+    training_options,
+    weights_identity,
+)
+from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
-from pipeline.frame.folds import assign_folds, audit_folds
-from pipeline.inputs.batches import Images
-from pipeline.prediction.predict import Request, predict
-from pipeline.runs.run import (
-    TRAINED,
-    Run,
-    describe,
-    open_run,
-    read_frame,
-    save_frame,
+from pipeline.experiment.sharing import (
+    begin_prediction,
+    is_trained,
+    mark_predicted,
+    mark_trained,
+    predicted_elsewhere,
+    prediction_is_there,
+    take_predictions,
+    take_weights,
     trained_elsewhere,
 )
-from pipeline.track.wandb_log import TrackConfig, Tracker
+from pipeline.frame.folds import assign_folds, audit_folds
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
+from pipeline.runs.run import Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.loop import FoldJob, train_fold
+from pipeline.training.job import FoldJob, Listener, NoListener
+from pipeline.training.loop import train_fold
+
+CONTINUED = "continued.json"
+"""In a run's folder: when it went on under other code than it began with, and which."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything a run is made of; the methods are its stages.
 
     Attributes
     ----------
     name : the config's name.
+    source_kind : where the images came from, see `Source`.
+    device : as torch names it.
+    listener : makes what keeps a log of a run elsewhere.
+    unfinished : go on with this run, under today's code, instead of the one that config, data and code mean.
     """
 
     competition: Competition
     name: str
     config: Config
-    source: Source
+    source_kind: str
     data: Prepared
     paths: Paths
-    device: torch.device
-    track: TrackConfig = field(default_factory=TrackConfig)
+    device: str
+    listener: Callable[[Run], Listener] = lambda run: NoListener()
+    unfinished: Run | None = None
 
     @cached_property
-    def tracker(self) -> Tracker:
-        """The run's log on wandb."""
-        return Tracker(self.track, self.competition.slug, self.run.name, self.run.folder)
+    def identity(self) -> dict[str, Any]:
+        """All that the run's result depends on; see `pipeline.competition.identity`."""
+        options = self.config.effective().to_json()
+        options["train"].pop("workers")
+        options["predict"].pop("batch_size")
+        options["model"].pop("weights")
+        return {
+            "config": options,
+            "data": self.source_kind,
+            "train_data": self.data.train_identity,
+            "test_data": self.data.test_identity,
+            "weights": weights_identity(self.config),
+            "code": {
+                "training": training_code(self.competition, self.config),
+                "prediction": prediction_code(self.competition),
+                "scoring": scoring_code(self.competition),
+            },
+        }
 
     @cached_property
     def run(self) -> Run:
-        """The run's folder, created when first asked for."""
-        description = describe(self.config, self.data.fingerprint, self.source.kind)
-        return open_run(
-            self.paths.runs / self.competition.slug, self.name, description, datetime.date.today()
-        )
+        """The run's folder, created when first asked for; a new one says what changed since the last."""
+        if self.unfinished:
+            return self._continued(self.unfinished)
+        runs = self.paths.runs / self.competition.slug
+        known = set(runs.glob("*"))
+        run = open_run(runs, self.name, self.identity, datetime.date.today())
+        write_json(run.folder / "options.json", self.config.to_json())
+        if run.folder not in known:
+            self._tell_changes(run)
+        return run
+
+    def _continued(self, run: Run) -> Run:
+        changes = changed(run.description(), self.identity)
+        if changes:
+            path = run.folder / CONTINUED
+            entry = {"date": datetime.datetime.now().isoformat(timespec="seconds"), "changes": changes}
+            write_json(path, [*(read_json(path) or []), entry])
+            say(f"{run.name} goes on under today's code, which it records: {'; '.join(changes)}")
+        return run
+
+    def _tell_changes(self, run: Run) -> None:
+        for other, about in runs_beside(run):
+            if other.name.rpartition("-")[0].rpartition("-")[0] == self.name:
+                say(f"new run {run.name}; since {other.name}: {'; '.join(changed(about, self.identity))}")
+                return
 
     @cached_property
     def folds(self) -> pd.DataFrame:
         """image_id and fold in the train manifest's row order; saved once, shared by every run with the same
         split."""
         split = replace(self.config.folds, use=None)
-        key = digest([vars(split), self.data.fingerprint])
+        key = digest([vars(split), self.data.train_identity])
         path = self.paths.data / self.competition.slug / "folds" / f"{key}.parquet"
-        if not path.exists():
+        folds = _read_folds(path)
+        if folds is None:
             strata = self.competition.task.strata(self.data.train)
-            save_frame(assign_folds(self.data.train, strata, split), path)
-        folds = pd.read_parquet(path)
+            folds = assign_folds(self.data.train, strata, split)
+            save_frame(folds, path)
         audit_folds(self.data.train, folds, grouped=split.scheme in ("group", "stratified_group"))
         return self.data.train[["image_id"]].merge(folds, on="image_id", validate="one_to_one")
 
     @property
     def fold_numbers(self) -> list[int]:
         """The folds this config trains."""
-        return sorted(number for number in self.folds["fold"].unique() if number >= 0)[
+        return sorted(number for number in self.folds["fold"].unique().tolist() if number >= 0)[
             : self.config.folds.use
         ]
 
-    @property
-    def train_images(self) -> Images:
-        """The training split."""
-        return Images(self.data.train, self.data.packed("train"))
-
-    @property
-    def test_images(self) -> Images:
-        """The test split."""
-        return Images(self.data.test, self.data.packed("test"))
-
     def job(self, fold: int) -> FoldJob:
         """Training of one fold."""
-        in_fold = (self.folds["fold"] == fold).to_numpy()
+        path = self.run.folder / "folds.parquet"
+        if _read_folds(path) is None or not read_frame(path).equals(self.folds):
+            save_frame(self.folds, path)
         return FoldJob(
-            self.competition,
-            self.config,
-            self.train_images,
-            self.data.classes,
-            np.flatnonzero(~in_fold),
-            np.flatnonzero(in_fold),
-            fold,
-            self.run.fold(fold),
-            self.device,
+            competition=self.competition,
+            config=self.config,
+            data=self.data.folder.resolve(),
+            folds=path.resolve(),
+            fold=fold,
+            folder=self.run.fold(fold),
+            device=self.device,
+            listener=self.listener(self.run),
         )
+
+    def training_identity(self, fold: int) -> str:
+        """What the weights of a fold depend on."""
+        inside = self.folds["image_id"][self.folds["fold"] == fold].tolist()
+        split = {"train_data": self.data.train_identity, "classes": self.data.classes}
+        parts = {**split, "fold": fold, "valid": inside, "options": training_options(self.config)}
+        code = self.identity["code"]["training"]
+        return digest({**parts, "weights": self.identity["weights"], "code": code}, length=16)
+
+    def prediction_identity(self, fold: int, split: str) -> str:
+        """What the predictions of a fold depend on."""
+        config = self.identity["config"]
+        parts = [self.training_identity(fold), config["predict"], config["train"]["keep"]]
+        test = self.data.test_identity if split == "test" else ""
+        return digest([*parts, self.identity["code"]["prediction"], split, test], length=16)
 
     def train(self) -> None:
         """Train every fold that is not trained yet."""
-        save_frame(self.folds, self.run.folder / "folds.parquet")
         for fold in self.fold_numbers:
-            self._trained(fold)
+            self.train_fold(fold)
 
-    def _trained(self, fold: int) -> Checkpoint:
-        folder = self.run.fold(fold)
-        done, last = folder / TRAINED, folder / "last.pt"
-        kept = folder / f"{self.config.train.keep}.pt"
-        if done.exists() and kept.exists():
-            return Checkpoint.load(kept)
-        other = None if last.exists() else trained_elsewhere(self.run, fold)
+    def train_fold(self, fold: int) -> None:
+        """Train one fold, unless it is trained here or an equal one is in another run."""
+        folder, identity, train = self.run.fold(fold), self.training_identity(fold), self.config.train
+        if is_trained(folder, identity):
+            return
+        other = None
+        if not (folder / "last.pt").exists():
+            other = trained_elsewhere(self.run, identity, train.max_minutes)
         if other:
-            say(f"fold {fold}: {other.parent.name} differs only in how it predicts, so its weights are taken")
-            with atomic_path(folder / "history.csv") as temporary:
-                shutil.copyfile(other / "history.csv", temporary)
-            checkpoint = replace(Checkpoint.load(other / "last.pt"), config=self.config)
-            checkpoint.save(last)
+            say(f"fold {fold}: taken from {other.parent.name}, where it was trained")
+            take_weights(other, folder)
         else:
-            with self.tracker.fold(fold, self.config.to_json()) as log:
-                checkpoint = train_fold(self.job(fold), log)
-        write_json(done, {"keep": self.config.train.keep})
-        return checkpoint
+            job = self.job(fold)
+            with job.listener.fold(fold, self.config.to_json()) as log:
+                train_fold(job, log)
+        done = len(pd.read_csv(folder / "history.csv"))
+        mark_trained(
+            folder, identity, train.keep, finished=train.patience is not None or done == train.epochs
+        )
 
     def predict(self) -> None:
-        """Out-of-fold and test predictions of every fold, saved as oof.parquet and test.parquet in its
-        folder."""
+        """Out-of-fold and test predictions of every fold; trains what is not trained yet."""
         for fold in self.fold_numbers:
-            missing = [
-                split for split in ("oof", "test") if not (self.run.fold(fold) / f"{split}.parquet").exists()
-            ]
+            self.train_fold(fold)
+            missing = [split for split in ("oof", "test") if not self._take_prediction(fold, split)]
             if missing:
-                checkpoint = self._trained(fold)
-                model = checkpoint.build(self.competition.task, self.device)
+                path = self.run.fold(fold) / f"{self.config.train.keep}.pt"
+                checkpoint = Checkpoint.load(path, type(self.config))
+                model = checkpoint.build(self.competition.task, torch.device(self.device))
                 for split in missing:
                     self._predict_split(fold, split, checkpoint, model)
 
+    def _take_prediction(self, fold: int, split: str) -> bool:
+        """Whether a split's predictions are there, or can be taken from an equal fold of another run."""
+        folder, identity = self.run.fold(fold), self.prediction_identity(fold, split)
+        if prediction_is_there(folder, split, identity):
+            return True
+        other = predicted_elsewhere(self.run, split, identity)
+        if other is None:
+            return False
+        say(f"fold {fold}: {split} predictions taken from {other.parent.name}")
+        begin_prediction(folder, split, identity)
+        take_predictions(other, folder, split)
+        mark_predicted(folder, split, identity)
+        return True
+
     def _predict_split(self, fold: int, split: str, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
-        images = self.train_images if split == "oof" else self.test_images
-        rows = self.job(fold).valid_rows if split == "oof" else np.arange(len(images))
+        images = self.data.images("train" if split == "oof" else "test")
+        in_fold = (self.folds["fold"] == fold).to_numpy()
+        rows = np.flatnonzero(in_fold) if split == "oof" else np.arange(len(images))
+        folder, identity = self.run.fold(fold), self.prediction_identity(fold, split)
+        begin_prediction(folder, split, identity)
         request = Request(
-            images,
-            rows,
-            checkpoint.classes,
-            checkpoint.preprocess,
-            self.config.predict,
-            self.config.train.workers,
-            self.device,
-            self.run.fold(fold) / split,
+            images=images,
+            rows=rows,
+            classes=checkpoint.classes,
+            preprocess=checkpoint.preprocess,
+            config=self.config.predict,
+            workers=self.config.train.workers,
+            device=torch.device(self.device),
+            folder=folder / split,
         )
         with progress(f"fold {fold} predict {split}", len(rows), "images") as advance:
             frame = predict(model, self.competition.task, request, advance)
-        save_frame(frame, self.run.fold(fold) / f"{split}.parquet")
-
-    def _fold_frames(self, split: str) -> Iterator[pd.DataFrame]:
-        for fold in self.fold_numbers:
-            yield read_frame(self.run.fold(fold) / f"{split}.parquet")
+        save_frame(frame, folder / f"{split}.parquet")
+        mark_predicted(folder, split, identity)
 
     def finish(self) -> None:
-        """Join the folds' predictions into the run's oof.parquet and test.parquet."""
+        """Predict, and join the folds' predictions into the run's oof.parquet and test.parquet."""
         self.predict()
-        oof = pd.concat(self._fold_frames("oof"), ignore_index=True)
+        frames = {
+            split: [read_frame(self.run.fold(fold) / f"{split}.parquet") for fold in self.fold_numbers]
+            for split in ("oof", "test")
+        }
+        oof = pd.concat(frames["oof"], ignore_index=True)
         order = self.data.train["image_id"][self.data.train["image_id"].isin(oof["image_id"])]
-        oof = oof.set_index("image_id").loc[order].reset_index()
-        save_frame(oof, self.run.folder / "oof.parquet")
-        test = self.competition.task.average(
-            list(self._fold_frames("test")), self.run.folder / "test", self.config.predict
-        )
+        save_frame(oof.set_index("image_id").loc[order].reset_index(), self.run.folder / "oof.parquet")
+        test = self.competition.task.average(frames["test"], self.run.folder / "test", self.config)
         save_frame(test, self.run.folder / "test.parquet")
-
-    def fold_scores(self) -> list[float]:
-        """The metric on each fold's out-of-fold predictions."""
-        truth = self.data.train.set_index("image_id")
-        scores = []
-        for frame in self._fold_frames("oof"):
-            fold_truth = truth.loc[frame["image_id"]].reset_index()
-            scores.append(float(self.competition.score(fold_truth, frame, self.data.classes)))
-        return scores
+        save_frame(self.folds, self.run.folder / "folds.parquet")
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Each trained fold's history, by name."""
@@ -201,3 +267,31 @@ class Experiment:
     def minutes(self) -> float:
         """Wall time of all epochs, also those of earlier, interrupted sessions."""
         return sum(history["seconds"].sum() for history in self.histories().values()) / 60
+
+
+def _read_folds(path: Any) -> pd.DataFrame | None:
+    """A file of folds, or None where there is none or it cannot be read: it is made again then."""
+    try:
+        return pd.read_parquet(path)[["image_id", "fold"]]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What of a run's identity is not as it was, for people."""
+    found = []
+    old, new = before.get("config", {}), now["config"]
+    for group in new:
+        for name, value in new[group].items():
+            if old.get(group, {}).get(name) != value:
+                found.append(f"--{group}.{name.replace('_', '-')} {old.get(group, {}).get(name)} -> {value}")
+    for key, text in (("train_data", "training data"), ("test_data", "test data"), ("weights", "weights")):
+        if before.get(key) != now[key]:
+            found.append(f"other {text}")
+    files = set()
+    for part, code in now["code"].items():
+        known = before.get("code", {}).get(part, {})
+        files |= {name for name in {*code, *known} if code.get(name) != known.get(name)}
+    if files:
+        found.append(f"other code: {name_some(sorted(files))}")
+    return found or ["nothing that is known"]

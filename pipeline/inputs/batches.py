@@ -16,14 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.base.device import to_device
 from pipeline.base.errors import UserError
-from pipeline.config.config import Config
-from pipeline.inputs.transforms import (
-    Preprocess,
-    augment_batch,
-    batched_is_enough,
-    eval_transform,
-    normalise,
-)
+from pipeline.config.groups import TrainConfig
+from pipeline.inputs.preprocess import Preprocess, eval_transform, normalise
 from pipeline.raw.images import read_rgb
 
 
@@ -55,10 +49,14 @@ class Images:
         return None if self.packed is None else self.packed.shape[1:3]
 
 
+BatchTransform = Callable[[torch.Tensor, Preprocess], torch.Tensor]
+"""Random change of a uint8 batch (B, 3, S, S) on its device, by torch's generator."""
+
+
 class Targets(Protocol):
     """The truth of some images, in their order."""
 
-    whole: torch.Tensor | None
+    fixed: torch.Tensor | None
     """All of it (N, ...), where augmenting an image leaves its truth alone; None where it does not."""
 
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
@@ -66,9 +64,11 @@ class Targets(Protocol):
 
         Returns the pixels, uint8 (S, S, 3), and anything `batch` understands.
         """
+        ...
 
     def batch(self, truths: Sequence) -> Any:
         """What the objective gets for these images: tensors, in lists or dictionaries or alone."""
+        ...
 
 
 class TrainingBatches:
@@ -80,27 +80,29 @@ class TrainingBatches:
 
     def __init__(
         self,
+        *,
         images: Images,
         rows: np.ndarray,
         targets: Targets,
         transform: A.Compose,
-        config: Config,
+        batch_transform: BatchTransform | None,
+        train: TrainConfig,
         preprocess: Preprocess,
         device: torch.device,
     ) -> None:
+        """`batch_transform` does what `transform` does to all of a batch of packed images; None: they are
+        loaded and changed one by one."""
         self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
-        self.config, self.preprocess, self.device = config, preprocess, device
-        self.batch_size = min(config.train.batch_size, len(rows))
-        self.batched = targets.whole is not None and batched_is_enough(
-            config.augment, images.packed_size, preprocess.size
-        )
-        if self.batched:
+        self.train, self.preprocess, self.device = train, preprocess, device
+        self.batch_size = min(train.batch_size, len(rows))
+        self.batch_transform, self.pixels = None, None
+        if batch_transform and images.packed is not None and targets.fixed is not None:
             # All training rows at once: 150 MB for CIFAR-10, and on a GPU nothing is copied again.
             pixels = torch.from_numpy(np.ascontiguousarray(images.packed[rows]))
-            self.pixels = pixels.permute(0, 3, 1, 2).to(device)
+            self.batch_transform, self.pixels = batch_transform, pixels.permute(0, 3, 1, 2).to(device)
 
     def __len__(self) -> int:
-        return len(self.rows) * self.config.train.passes // self.batch_size
+        return len(self.rows) * self.train.passes // self.batch_size
 
     def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
         """Yield (images float32 (B, 3, S, S), targets) on the device.
@@ -108,9 +110,9 @@ class TrainingBatches:
         Draws from torch's global generator, which it seeds with `seed`.
         """
         torch.manual_seed(seed)
-        passes = [torch.randperm(len(self.rows)) for _ in range(self.config.train.passes)]
+        passes = [torch.randperm(len(self.rows)) for _ in range(self.train.passes)]
         order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
-        for pixels, targets in self._in_memory(order) if self.batched else self._loaded(order, seed):
+        for pixels, targets in self._loaded(order, seed) if self.pixels is None else self._in_memory(order):
             yield normalise(pixels, self.preprocess), to_device(targets, self.device)
 
     def plain(self, count: int) -> torch.Tensor:
@@ -119,17 +121,15 @@ class TrainingBatches:
         return next(batches)[1]
 
     def _in_memory(self, order: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        assert self.pixels is not None and self.batch_transform is not None and self.targets.fixed is not None
         for chosen in order:
             pixels = self.pixels[chosen.to(self.device)]
-            yield (
-                augment_batch(pixels, self.config.augment, self.preprocess.mean),
-                self.targets.whole[chosen],
-            )
+            yield self.batch_transform(pixels, self.preprocess), self.targets.fixed[chosen]
 
     def _loaded(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
         dataset = _Examples(self.images, self.rows, self.targets, self.transform)
         batches = [(chosen.numpy(), seed + number) for number, chosen in enumerate(order)]
-        for pixels, targets in _load(dataset, batches, self.config.train.workers, self.device):
+        for pixels, targets in _load(dataset, batches, self.train.workers, self.device):
             yield pixels.to(self.device, non_blocking=True), targets
 
 

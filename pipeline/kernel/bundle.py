@@ -1,26 +1,24 @@
-"""Build a folder that is ready to push to Kaggle: ``python -m pipeline.kernel.bundle --comp <slug>``.
+"""Build a folder that is ready to push to Kaggle.
 
 The folder holds ``kernel/`` (the notebook and kernel-metadata.json), ``dataset/`` (dataset-metadata.json,
 wheels, compiled operators, weights or checkpoints) and ``bundle.json``, which says how it was built.
 """
 
-import importlib
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import nbformat
-import tyro
 
 from ops import _library
-from pipeline.base.errors import UserError, told_to_the_user
+from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_folder, write_json
 from pipeline.base.progress import say
-from pipeline.competition.contract import Competition
-from pipeline.config.config import Config, Ensemble
+from pipeline.competition.base import Competition
+from pipeline.config.config import Entry, members_of
 from pipeline.kernel.inference import copy_checkpoints
 from pipeline.kernel.metadata import (
     OWNER,
@@ -29,25 +27,19 @@ from pipeline.kernel.metadata import (
     dataset_metadata,
     kernel_metadata,
     kernel_slug,
-    load_competition,
 )
 from pipeline.kernel.wheels import REPOSITORY, fill_wheel_folder
 from pipeline.networks.weights import SUFFIXES
-from pipeline.stages.main import Options
 
 TEMPLATE = REPOSITORY / "notebooks" / "04-kaggle-kernel.ipynb"
 PARAMETERS = "parameters"
 """Tag of the notebook's cell whose values are filled in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BundleOptions:
-    """Options of the bundle; all others, such as --train.epochs 3, are for the stage that the kernel runs."""
+    """What the bundle holds, and how Kaggle runs it."""
 
-    comp: str
-    """Which folder of competitions/."""
-    config: str = "auto"
-    """Entry of the competition's configs.py that is trained; auto: base on a GPU, else fast."""
     kind: Kind = "train"
     """train: everything happens in the kernel; inference: it only predicts, with the checkpoints of --run."""
     run: Path | None = None
@@ -64,11 +56,25 @@ class BundleOptions:
     """Ask Kaggle for two T4; --no-gpu for the CPU."""
     hours: float = 9.0
     """The session's time limit, for the pre-flight's report: 9 in most code competitions, 2 in some."""
-    arguments: Annotated[str, tyro.conf.Suppress] = ""
-    """Options of the stage, as one would type them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a kernel that trains does.
+
+    Attributes
+    ----------
+    configs : the competition's experiments.
+    config : the one that is trained, or auto: base on a GPU, else fast.
+    arguments : further options of the stage, as one would type them.
+    """
+
+    configs: Mapping[str, Entry]
+    config: str = "auto"
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bundle:
     """What bundle.json says.
 
@@ -108,7 +114,7 @@ class Bundle:
         }
 
 
-def build_bundle(options: BundleOptions) -> Path:
+def build_bundle(competition: Competition, training: Training, options: BundleOptions) -> Path:
     """Build the folder anew and return its path.
 
     Raises
@@ -116,10 +122,9 @@ def build_bundle(options: BundleOptions) -> Path:
     UserError : options that contradict each other, weights or a run that are not there, wheels that cannot be
         had; nothing is replaced then.
     """
-    competition = load_competition(options.comp)
-    check_options(options)
-    bundle = _describe(options, competition)
-    out = options.out or Path("build") / "kernel" / options.comp
+    check_options(training, options)
+    bundle = _describe(competition, training, options)
+    out = options.out or Path("build") / "kernel" / competition.slug
     with atomic_folder(out) as folder:
         dataset = folder / "dataset"
         wheels = fill_wheel_folder(dataset / "wheels", out.parent / "wheels")
@@ -130,8 +135,9 @@ def build_bundle(options: BundleOptions) -> Path:
             say("warning: the operators are not compiled (make ops): plain torch will stand in for them")
         if options.weights:
             _copy_weights(options.weights, dataset / "weights")
-        runs = copy_checkpoints(options.run, dataset / "runs") if options.run else []
-        bundle = Bundle(**{**asdict(bundle), "runs": runs})
+        if options.run:
+            runs = copy_checkpoints(options.run, dataset / "runs", competition.task.config)
+            bundle = replace(bundle, runs=runs)
         write_json(dataset / "dataset-metadata.json", dataset_metadata(options.owner, bundle.bundle))
         _write_kernel(folder / "kernel", bundle, options)
         write_json(folder / "bundle.json", asdict(bundle))
@@ -140,31 +146,29 @@ def build_bundle(options: BundleOptions) -> Path:
     return out
 
 
-def check_options(options: BundleOptions) -> None:
+def check_options(training: Training, options: BundleOptions) -> None:
     """Raise UserError where the kernel could not work, before anything is fetched for it."""
     if options.kind == "inference" and options.run is None:
         raise UserError("an inference kernel needs checkpoints: name a finished run with --run runs/...")
     if options.kind == "train" and options.run is not None:
         raise UserError("--run is for inference: add --kind inference, or leave it out")
     if options.kind == "inference":
-        if options.arguments:
+        if training.arguments:
             raise UserError(
-                f"an inference kernel predicts as its run did, and {options.arguments} would do nothing: "
-                "leave it out"
+                f"an inference kernel predicts as its run did, and {shlex.join(training.arguments)} would do "
+                "nothing: leave it out"
             )
         return
-    configs = importlib.import_module(f"competitions.{options.comp}.configs").CONFIGS
-    names = ["base", "fast"] if options.config == "auto" else [options.config]
+    names = ["base", "fast"] if training.config == "auto" else [training.config]
     for name in names:
-        if name not in configs:
-            raise UserError(f"there is no config {name!r}: choose one of {', '.join(configs)}")
-        if options.weights is None and "--model.no-pretrained" not in options.arguments:
-            _check_pretrained(name, configs[name])
+        if name not in training.configs:
+            raise UserError(f"there is no config {name!r}: choose one of {', '.join(training.configs)}")
+        if options.weights is None and "--model.no-pretrained" not in training.arguments:
+            _check_pretrained(name, training.configs[name])
 
 
-def _check_pretrained(name: str, entry: Config | Ensemble) -> None:
-    members = entry.members if isinstance(entry, Ensemble) else (entry,)
-    for member in members:
+def _check_pretrained(name: str, entry: Entry) -> None:
+    for member in members_of(entry):
         if member.model.pretrained and member.model.weights is None:
             raise UserError(
                 f"config {name} starts {member.model.name} from published weights, and a kernel has no "
@@ -173,25 +177,25 @@ def _check_pretrained(name: str, entry: Config | Ensemble) -> None:
             )
 
 
-def _describe(options: BundleOptions, competition: Competition) -> Bundle:
-    source = options.data_source
+def _describe(competition: Competition, training: Training, options: BundleOptions) -> Bundle:
+    source, slug = options.data_source, competition.slug
     if competition.kaggle_slug is None and source is None:
-        source = f"{options.owner}/{options.comp.replace('_', '-')}-raw-files"
+        source = f"{options.owner}/{slug.replace('_', '-')}-raw-files"
         say(
-            f"{options.comp} is not on Kaggle: the kernel will read its raw files from your dataset "
+            f"{slug} is not on Kaggle: the kernel will read its raw files from your dataset "
             f'{source}; name another with ARGS="--data-source <owner>/<slug>"'
         )
     return Bundle(
-        options.comp,
-        options.kind,
-        options.config,
-        shlex.split(options.arguments),
-        options.hours,
-        bundle_slug(options.comp, options.kind),
-        source.rpartition("/")[2] if source else competition.kaggle_slug,
-        source,
-        [],
-        options.weights is not None,
+        comp=slug,
+        kind=options.kind,
+        config=training.config,
+        arguments=list(training.arguments),
+        hours=options.hours,
+        bundle=bundle_slug(slug, options.kind),
+        data=source.rpartition("/")[2] if source else competition.kaggle_slug or "",
+        data_source=source,
+        runs=[],
+        weights=options.weights is not None,
     )
 
 
@@ -226,25 +230,3 @@ def fill_in(notebook: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat
         raise KeyError(f"the notebook's parameters are {sorted(names)}, not {sorted(values)}")
     cell.source = "\n".join(f"{name} = {values[name]!r}" for name in names)
     return notebook
-
-
-def read_options(arguments: Sequence[str] | None = None) -> BundleOptions:
-    """The options on the command line; those that the bundle does not have go to the kernel's stage.
-
-    Exits with status 2 where the stage has no such option either: the kernel would find out only on Kaggle.
-    """
-    program = "python -m pipeline.kernel.bundle"
-    options, others = tyro.cli(BundleOptions, args=arguments, prog=program, return_unknown_args=True)
-    tyro.cli(Options, args=others, prog=program)
-    return replace(options, arguments=shlex.join(others))
-
-
-def main() -> None:
-    """Build a bundle from the command line."""
-    with told_to_the_user():
-        folder = build_bundle(read_options())
-    print(f"kernel: {folder}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

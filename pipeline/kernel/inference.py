@@ -1,5 +1,6 @@
 """A submission from checkpoints alone: what a kernel does whose training happened elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,18 @@ from pipeline.base.device import pick_device
 from pipeline.base.errors import UserError
 from pipeline.base.paths import default_paths
 from pipeline.base.progress import progress
-from pipeline.competition.contract import Competition
-from pipeline.competition.prepare import Prepared, prepare
+from pipeline.competition.base import Competition
+from pipeline.competition.prepare import prepare
+from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import find_source
+from pipeline.config.config import Config
 from pipeline.delivery.submission import write_submission
-from pipeline.experiment.average import average
-from pipeline.inputs.batches import Images
-from pipeline.prediction.predict import Request, predict
-from pipeline.runs.run import Run, predict_config
+from pipeline.experiment.average import aligned
+from pipeline.experiment.combine import options_of
+from pipeline.frame.schema import rows_by_id
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
+from pipeline.runs.run import Run
 from pipeline.training.checkpoint import Checkpoint
 
 CHECKPOINT = "model.pt"
@@ -42,7 +47,8 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
     form.check_sample(data.sample_submission, data.test)
     work = paths.data / competition.slug / "inference" / run.name
     test = _predict_run(competition, run, data, work, pick_device())
-    frame = competition.to_submission(test, data.classes)
+    rows = rows_by_id(data.test, test["image_id"])
+    frame = competition.to_submission(test, rows, data.classes)
     write_submission(frame, data.sample_submission, data.test, form, out)
     return out
 
@@ -54,32 +60,35 @@ def _predict_run(
     members = members_of(run)
     if members:
         frames = [_predict_run(competition, run.parent / name, data, work / name, device) for name in members]
-        return average(competition.task, frames, members, work / "test", predict_config(Run(run)))
+        config = options_of(Run(run), competition)
+        return competition.task.average(aligned(frames, members), work / "test", config)
     folds = sorted(run.glob(f"fold*/{CHECKPOINT}"))
     if not folds:
         raise UserError(f"{run} has no fold with a {CHECKPOINT}: build the bundle again from a finished run")
+    config = options_of(Run(run), competition)
     frames = [
-        _predict_fold(competition, path, data, work / path.parent.name / "test", device) for path in folds
+        _predict_fold(competition, path, config, data, work / path.parent.name / "test", device)
+        for path in folds
     ]
-    return competition.task.average(frames, work / "test", predict_config(Run(run)))
+    return competition.task.average(frames, work / "test", config)
 
 
 def _predict_fold(
-    competition: Competition, path: Path, data: Prepared, folder: Path, device: torch.device
+    competition: Competition, path: Path, config: Config, data: Prepared, folder: Path, device: torch.device
 ) -> pd.DataFrame:
-    checkpoint = Checkpoint.load(path)
+    checkpoint = Checkpoint.load(path, type(config))
     if checkpoint.classes != data.classes:
         raise UserError(f"{path} was trained on other classes than these raw files have: train it again")
-    images = Images(data.test, data.packed("test"))
+    images = data.images("test")
     request = Request(
-        images,
-        np.arange(len(images)),
-        checkpoint.classes,
-        checkpoint.preprocess,
-        checkpoint.config.predict,
-        checkpoint.config.train.workers,
-        device,
-        folder,
+        images=images,
+        rows=np.arange(len(images)),
+        classes=checkpoint.classes,
+        preprocess=checkpoint.preprocess,
+        config=config.predict,
+        workers=config.train.workers,
+        device=device,
+        folder=folder,
     )
     with progress(f"{path.parent.name} predict test", len(images), "images") as advance:
         return predict(checkpoint.build(competition.task, device), competition.task, request, advance)
@@ -99,10 +108,14 @@ def members_of(run: Path) -> list[str]:
     return [member.name for member in Run(run).members()]
 
 
-def copy_checkpoints(run: Path, target: Path) -> list[str]:
+def copy_checkpoints(run: Path, target: Path, config: type[Config]) -> list[str]:
     """Copy what `infer` needs of a run, and of its members, into the folder `target`.
 
     What training needs to go on (optimiser, averages) stays behind.
+
+    Parameters
+    ----------
+    config : the task's options.
 
     Returns
     -------
@@ -114,21 +127,22 @@ def copy_checkpoints(run: Path, target: Path) -> list[str]:
     """
     if not (run / "summary.json").exists():
         raise UserError(f"{run} is not a finished run: name a folder of runs/ that has a summary.json")
-    return _copy(run, target)
+    return _copy(run, target, config)
 
 
-def _copy(run: Path, target: Path) -> list[str]:
+def _copy(run: Path, target: Path, config: type[Config]) -> list[str]:
     members = members_of(run)
     weights = Run(run).checkpoints()
     if not weights and not members:
         raise UserError(f"{run} has no checkpoints of its own: name a run that was trained")
     (target / run.name).mkdir(parents=True)
-    (target / run.name / "config.json").write_bytes((run / "config.json").read_bytes())
+    for name in ("config.json", "options.json"):
+        if (run / name).exists():
+            (target / run.name / name).write_bytes((run / name).read_bytes())
     for path in weights:
-        best = Checkpoint.load(path)
-        slim = Checkpoint(best.state, best.config, best.classes, best.preprocess, {})
+        slim = replace(Checkpoint.load(path, config), training={})
         slim.save(target / run.name / path.parent.name / CHECKPOINT)
     copied = [run.name]
     for name in members:
-        copied += _copy(run.parent / name, target)
+        copied += _copy(run.parent / name, target, config)
     return copied

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.base.errors import UserError
-from pipeline.competition.contract import Competition
+from pipeline.competition.base import Competition
 
 OWNER = "INSERT_OWNER_HERE"
 """Stands for the Kaggle user until one is known; pushing puts the name of the account in its place."""

@@ -13,7 +13,7 @@ import tyro
 from pipeline.base.errors import UserError, name_some, told_to_the_user
 from pipeline.base.paths import Paths
 from pipeline.base.progress import say
-from pipeline.competition.contract import Competition
+from pipeline.competition.base import Competition
 from pipeline.competition.prepare import prepare
 from pipeline.competition.sources import Source, find_source
 from pipeline.delivery.submission import check_file

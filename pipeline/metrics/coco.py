@@ -16,6 +16,7 @@ from faster_coco_eval.core import mask as coco_mask
 
 from pipeline.frame.boxes import box_array
 from pipeline.frame.coco_json import mask_area, run_lengths
+from pipeline.metrics.metric import Metric
 
 Kind = Literal["bbox", "segm"]
 
@@ -71,6 +72,21 @@ def coco_scores(
     evaluation = COCOeval_faster(_index({**common, "annotations": true}), _index(common | found), kind)
     evaluation.params.maxDets = list(max_detections)
     return _figures(evaluation, list(classes))
+
+
+def coco_ap(truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
+    """AP at IoU 0.50 to 0.95 of boxes; see `coco_scores`."""
+    return float(coco_scores(truth, predictions, classes)["AP"])
+
+
+def coco_figures(truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """The figures of `coco_scores` besides AP, but for those that are NaN."""
+    figures = coco_scores(truth, predictions, classes)
+    del figures["AP"], figures["per_class"]
+    return {name: float(value) for name, value in figures.items() if np.isfinite(value)}
+
+
+COCO_AP = Metric(name="AP", function=coco_ap, needs="boxes")
 
 
 def score_files(

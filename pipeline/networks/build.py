@@ -6,7 +6,7 @@ from torch import nn
 
 import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig
+from pipeline.config.groups import ModelConfig
 from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
 
 SMALL_IMAGE = 64
@@ -14,11 +14,14 @@ SMALL_IMAGE = 64
 away."""
 
 
-def build_classifier(config: ModelConfig, num_classes: int, load: bool = True) -> nn.Module:
+def build_classifier(
+    config: ModelConfig, num_classes: int, drop_rate: float = 0.0, load: bool = True
+) -> nn.Module:
     """Build the network `config` names, with `num_classes` outputs.
 
     Parameters
     ----------
+    drop_rate : dropout before the classifier.
     load : whether to load the starting weights; False where a checkpoint replaces them anyway.
 
     Raises
@@ -35,7 +38,7 @@ def build_classifier(config: ModelConfig, num_classes: int, load: bool = True) -
         config.name,
         pretrained=pretrained,
         num_classes=num_classes,
-        drop_rate=config.drop_rate,
+        drop_rate=drop_rate,
         **options,
     )
     if not published and not hasattr(model, "init_from_images"):

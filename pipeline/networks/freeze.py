@@ -14,7 +14,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import TrainConfig
+from pipeline.config.groups import TrainConfig
 
 
 def stages(model: nn.Module) -> list[list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from timm.optim import param_groups_layer_decay
 from torch import nn, optim
 
-from pipeline.config.config import TrainConfig
+from pipeline.config.groups import TrainConfig
 from pipeline.networks.freeze import NamedByTimm, frozen_names, head_ids
 
 

@@ -41,6 +41,19 @@ class RawFiles:
         ------
         UserError : there is none; names what was looked for and where.
         """
+        found = self._look_for(names)
+        if found is not None:
+            return found
+        raise UserError(
+            f"found no {' or '.join(names)} in {self.roots[0]}, nor in a folder or archive directly in it: "
+            "check that the raw files are complete, or name another folder with RAW=<folder>"
+        )
+
+    def first_of(self, *names: str) -> str | None:
+        """The first of the names that `find` would find, or None."""
+        return next((name for name in names if self._look_for([name]) is not None), None)
+
+    def _look_for(self, names: Sequence[str]) -> Path | None:
         for position, root in enumerate(self.roots):
             for folder in _levels(root):
                 for name in names:
@@ -50,10 +63,7 @@ class RawFiles:
                 first, _, rest = name.partition("/")
                 if first == _extracted_stem(root) and _holds_something(root / rest):
                     return root / rest
-        raise UserError(
-            f"found no {' or '.join(names)} in {self.roots[0]}, nor in a folder or archive directly in it: "
-            "check that the raw files are complete, or name another folder with RAW=<folder>"
-        )
+        return None
 
     def images(self, folder_name: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> pd.DataFrame:
         """List the images directly in a folder, in no particular order; other files are ignored.

@@ -22,13 +22,14 @@ UPLOADING = "uploading"
 """Stands in ``uploaded`` from before the upload until Kaggle's answer is known: a cut leaves it behind."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LedgerRow:
     """What was tried and what it scored.
 
     Attributes
     ----------
     data : where the images came from; ``sample`` marks a run that must not be uploaded.
+    better : larger or smaller: which scores of the metric are better.
     cv_score : the metric over all out-of-fold predictions; cv_std: its spread over folds (0 with one fold).
         NaN, where the images leave it undefined, is an empty cell, and so is infinity.
     sha256 : of the submission file.
@@ -42,6 +43,7 @@ class LedgerRow:
     git_sha: str
     data: str
     metric: str
+    better: str
     cv_score: float
     cv_std: float
     folds: int

@@ -13,13 +13,18 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import atomic_path, digest, write_json
-from pipeline.config.config import Config, PredictConfig
+from pipeline.base.files import atomic_path, digest, remove_leftovers, write_json
+from pipeline.base.progress import say
+
+TRAINED = "trained.json"
+"""In a fold's folder: its training is done, with what it depended on and which epoch predicts."""
+FILE_COLUMN = "map_file"
+"""Column of a predictions frame that names a file; saved relative to the frame, so that runs can be moved."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """``runs/<slug>/<config>-<date>-<digest>``. The digest covers the config and the data."""
+    """``runs/<slug>/<config>-<date>-<digest>``. The digest covers all that the result depends on."""
 
     folder: Path
 
@@ -28,18 +33,25 @@ class Run:
         """The folder's name; also the submission's."""
         return self.folder.name
 
+    @property
+    def digest(self) -> str:
+        """The end of its name."""
+        return self.name.rpartition("-")[2]
+
     def fold(self, number: int) -> Path:
         """Folder of one fold."""
         return self.folder / f"fold{number}"
 
     def summary(self) -> dict[str, Any] | None:
         """What `finish` wrote, or None for a run that is not finished."""
-        path = self.folder / "summary.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(self.folder / "summary.json")
 
     def description(self) -> dict[str, Any]:
-        """All that the result depends on; see `open_run`."""
-        return json.loads((self.folder / "config.json").read_text())
+        """All that the result depends on; see `open_run`. Raises UserError where it cannot be read."""
+        about = read_json(self.folder / "config.json")
+        if about is None:
+            raise UserError(f"{self.folder / 'config.json'} cannot be read: remove the folder {self.folder}")
+        return about
 
     def members(self) -> list["Run"]:
         """The runs that an ensemble or a blend was made of; none of a run that was trained."""
@@ -48,7 +60,8 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """The weights that each trained fold of its own predicts with."""
         done = sorted(self.folder.glob(f"fold*/{TRAINED}"))
-        return [path.with_name(f"{json.loads(path.read_text())['keep']}.pt") for path in done]
+        kept = [(path, read_json(path)) for path in done]
+        return [path.with_name(f"{about['keep']}.pt") for path, about in kept if about]
 
     def first_trained(self) -> "Run":
         """This run; of an ensemble or a blend, its first member that was trained."""
@@ -64,11 +77,20 @@ class Run:
         """Hold the run; raises UserError where another process does. A killed process holds nothing."""
         try:
             with FileLock(self.folder / ".lock", timeout=0):
+                remove_leftovers(self.folder, deep=True)
                 yield
         except Timeout:
             raise UserError(
                 f"another process is working on {self.folder}: wait for it, or change an option"
             ) from None
+
+
+def read_json(path: Path) -> Any | None:
+    """A JSON file, or None where there is none or it cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def open_run(runs: Path, config_name: str, description: dict[str, Any], date: datetime.date) -> Run:
@@ -77,59 +99,36 @@ def open_run(runs: Path, config_name: str, description: dict[str, Any], date: da
     Parameters
     ----------
     runs : folder of the competition's runs.
-    description : all that the result depends on, such as config and data fingerprint; saved as config.json.
+    description : all that the result depends on; saved as config.json.
     """
     key = digest(description)
-    existing = sorted(runs.glob(f"{config_name}-*-{key}"))
+    existing = [folder for folder in sorted(runs.glob(f"{config_name}-*-{key}")) if _is_whole(folder)]
     folder = existing[0] if existing else runs / f"{config_name}-{date:%Y%m%d}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "config.json").exists():
+    if not _is_whole(folder):
         write_json(folder / "config.json", description)
     return Run(folder)
 
 
-def describe(config: Config, fingerprint: str, data: str) -> dict[str, Any]:
-    """Everything a single-config run's result depends on."""
-    return {"config": config.to_json(), "data": data, "fingerprint": fingerprint}
+def _is_whole(folder: Path) -> bool:
+    return isinstance(read_json(folder / "config.json"), dict)
 
 
-def predict_config(run: Run) -> PredictConfig:
-    """How a run predicts; of an ensemble or a blend, how its first member does."""
-    return Config.from_json(run.first_trained().description()["config"]).predict
+def runs_beside(run: Run) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """The other runs of the competition with their descriptions, the newest first. One whose description
+    cannot be read is told of and left out."""
+    folders = [path for path in run.folder.parent.glob("*/config.json") if path.parent != run.folder]
+    for path in sorted(folders, key=lambda path: (-path.stat().st_mtime_ns, path)):
+        about = read_json(path)
+        if isinstance(about, dict):
+            yield Run(path.parent), about
+        else:
+            say(f"warning: {path} cannot be read, so that run is left out: remove its folder")
 
 
 def all_checkpoints(run: Run) -> list[Path]:
     """Its own checkpoints and those of its members."""
     return run.checkpoints() + [path for member in run.members() for path in all_checkpoints(member)]
-
-
-def trained_elsewhere(run: Run, fold: int) -> Path | None:
-    """The same fold, trained, of a run beside this one that differs only in how it predicts.
-
-    None too where validation, which predicts, chooses the epoch that is kept or the last one.
-    """
-    own = run.description()
-    train = own["config"]["train"]
-    if train["keep"] == "best" or train["patience"] is not None:
-        return None
-    for done in sorted(run.folder.parent.glob(f"*/fold{fold}/{TRAINED}")):
-        other = Run(done.parents[1]).description()
-        whole = all((done.parent / name).exists() for name in ("last.pt", "history.csv"))
-        if whole and "config" in other and _training(other) == _training(own):
-            return done.parent
-    return None
-
-
-def _training(description: dict[str, Any]) -> dict[str, Any]:
-    """What training depends on."""
-    config = {name: part for name, part in description["config"].items() if name != "predict"}
-    return {**description, "config": config}
-
-
-TRAINED = "trained.json"
-"""In a fold's folder: its training is done."""
-FILE_COLUMN = "map_file"
-"""Column of a predictions frame that names a file; saved relative to the frame, so that runs can be moved."""
 
 
 def save_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -142,8 +141,12 @@ def save_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Inverse of `save_frame`."""
-    frame = pd.read_parquet(path)
+    """Inverse of `save_frame`. Raises UserError where the file is missing or damaged."""
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} cannot be read ({reason}): delete it and run again") from error
     if FILE_COLUMN in frame:
         names = [os.path.normpath(path.parent / name) for name in frame[FILE_COLUMN]]
         frame = frame.assign(**{FILE_COLUMN: names})

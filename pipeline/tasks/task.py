@@ -1,8 +1,10 @@
-"""What the pipeline asks of a task."""
+"""What the pipeline asks of a task, and what most tasks do alike."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import albumentations as A
 import numpy as np
@@ -10,56 +12,185 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
+from pipeline.base.errors import UserError
+from pipeline.config.config import Config
+from pipeline.frame.submission import Format
 from pipeline.inputs.batches import Images, Targets
-from pipeline.inputs.transforms import Preprocess
-from pipeline.prediction.predict import Request
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.metric import Needs
+from pipeline.networks.weights import check_name, resolve_weights
+from pipeline.prediction.request import Request
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+Rows = np.ndarray | pd.DataFrame
+"""Something with one row for each image, which `rows_of` takes some of."""
 
 
-class Task(Protocol):
-    """Classification, segmentation, detection: how targets look, which network, which loss, which
-    predictions."""
+def rows_of(evidence: Rows, rows: np.ndarray) -> Rows:
+    """Some rows of an array (N, ...) or a frame, by number."""
+    if isinstance(evidence, pd.DataFrame):
+        return evidence.iloc[rows].reset_index(drop=True)
+    return evidence[rows]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Blended:
+    """Predictions of a blend, and what was fitted.
+
+    Attributes
+    ----------
+    note : the weights, for people.
+    """
+
+    oof: pd.DataFrame
+    test: pd.DataFrame
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendRequest:
+    """What to blend, for a method that is fitted.
+
+    Attributes
+    ----------
+    oofs, tests : predictions of each run, all with the same ids in the same order.
+    truth : the train frame's rows in the order of `oofs`.
+    folds : (N,) the fold of each of these rows.
+    score : the metric of truth and predictions, larger for better.
+    """
+
+    method: str
+    oofs: Sequence[pd.DataFrame]
+    tests: Sequence[pd.DataFrame]
+    truth: pd.DataFrame
+    folds: np.ndarray
+    classes: Sequence[str]
+    score: Callable[[pd.DataFrame, pd.DataFrame], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """What to draw.
+
+    Attributes
+    ----------
+    truth, oof : the same images in the same order.
+    images : split that holds these images, among others.
+    evidence : what `Task.evidence` makes of truth and predictions, made once.
+    folder : where the pictures go.
+    """
+
+    truth: pd.DataFrame
+    oof: pd.DataFrame
+    images: Images
+    classes: Sequence[str]
+    evidence: Callable[[Needs], tuple[Rows, ...]]
+    folder: Path
+
+
+class Task(ABC, Generic[ConfigT]):
+    """How targets look, which network, which loss, which predictions.
+
+    Its constructor only stores, and an instance can be pickled: jobs carry one to other processes.
+    """
+
+    config: type[ConfigT]
+    """The options of an experiment."""
     target_columns: tuple[str, ...]
     """Columns of a train frame that hold the truth."""
+    file_columns: ClassVar[tuple[str, ...]] = ()
+    """Those of them that hold paths of files."""
+    blend_methods: ClassVar[Mapping[str, str]] = {"mean": "predictions are averaged"}
+    """How runs may be blended, each with what it does; the first is the default where nothing can be fitted,
+    the last where there are several folds."""
 
+    def check(self, config: ConfigT) -> None:
+        """Refuse what can be refused without any image. Raises UserError."""
+        check_name(config.model.name)
+        if config.model.weights is not None:
+            resolve_weights(config.model.weights, config.model.name)
+
+    @abstractmethod
     def classes(self, train: pd.DataFrame) -> list[str]:
-        """Class names, in the order of every model output."""
+        """Class names, in the order of every model output. Raises UserError where they make no sense."""
 
+    @abstractmethod
     def strata(self, train: pd.DataFrame) -> pd.Series:
         """One value per row whose shares every fold should keep."""
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Targets:
+    @abstractmethod
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: ConfigT) -> Targets:
         """The truth of these rows, for training."""
 
-    def train_transform(self, augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+    @abstractmethod
+    def train_transform(self, config: ConfigT, preprocess: Preprocess) -> A.Compose:
         """Random transform of an image with its truth to the network's input size."""
 
-    def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
-        """A network for `classes`; `load` as in `pipeline.networks.build`."""
+    def batch_transform(
+        self, config: ConfigT, packed_size: tuple[int, int] | None
+    ) -> Callable[[torch.Tensor, Preprocess], torch.Tensor] | None:
+        """The same changes as `train_transform`'s for a whole uint8 batch (B, 3, S, S) of packed images of
+        this size, or None where they cannot be made so."""
+        return None
 
+    @abstractmethod
+    def build_model(self, config: ConfigT, classes: Sequence[str], load: bool = True) -> nn.Module:
+        """A network for `classes`; with `load` it starts from the weights that the config asks for."""
+
+    @abstractmethod
     def draw(self, image: np.ndarray, target: Any, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """A training image (uint8 (H, W, 3)) with its target, mixed or not, to look at; and a caption."""
 
-    def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> "Mixer":
+    def mixer(self, config: ConfigT, classes: Sequence[str]) -> "Mixer":
         """The transform of a whole training batch, images and targets together."""
+        return _unmixed
 
-    def objective(self, config: TrainConfig, targets: Targets) -> "Objective":
+    @abstractmethod
+    def objective(self, config: ConfigT, targets: Targets) -> "Objective":
         """What training minimises; `targets` are the truth of all that is learned from."""
 
+    @abstractmethod
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
-        """Predictions of the rows asked for, in order, a part at a time."""
+        """Predictions of the rows asked for, in order, a part at a time: probabilities, never logits."""
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
+    @abstractmethod
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Mean of several predictions frames over the same ids in the same order.
 
         `folder` is for files that a predictions frame refers to; `config` says how boxes are fused.
         """
 
-    def report(
-        self, truth: pd.DataFrame, oof: pd.DataFrame, images: Images, classes: Sequence[str], folder: Path
-    ) -> list[Path]:
+    @abstractmethod
+    def evidence(
+        self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> tuple[Rows, ...]:
+        """What a metric that needs this is called with; the frames hold the same ids in the same order.
+
+        Raises
+        ------
+        UserError : the task has no such thing.
+        """
+
+    def blend(self, request: BlendRequest) -> Blended:
+        """Combine runs by a method that is fitted. Called with `blend_methods` other than mean alone."""
+        raise UserError(f"there is no --method {request.method}: take one of {', '.join(self.blend_methods)}")
+
+    @abstractmethod
+    def report(self, request: ReportRequest) -> list[Path]:
         """Pictures of what the model gets right and wrong; returns the files written."""
+
+    @abstractmethod
+    def submission_format(self, classes: Sequence[str]) -> Format:
+        """Columns of the usual submission of this task, for competitions that have no other."""
+
+    @abstractmethod
+    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+        """Predictions in the form of `submission_format`."""
+
+    def no_evidence(self, needs: str) -> UserError:
+        """The error of `evidence`."""
+        return UserError(f"{type(self).__name__.lower()} has no {needs}: choose a metric that needs others")
 
 
 class Mixer(Protocol):
@@ -72,6 +203,10 @@ class Objective(Protocol):
     """Maps a network and a batch to a scalar float32 loss."""
 
     def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor: ...
+
+
+def _unmixed(images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]:
+    return images, targets
 
 
 class OutputLoss:

@@ -59,7 +59,7 @@ def collect(submissions: Path, runs: Path, link: str) -> list[dict[str, Any]]:
         # Scores of different metrics cannot be ranked together, so each metric gets a board of its own.
         for metric, rows in by_metric.items():
             name = slug if len(by_metric) == 1 else f"{slug}: {metric}"
-            larger = metric.endswith("_score")
+            larger = rows[0]["better"] == "larger"
             boards.append({"name": name, "slug": slug, "metric": metric, "larger": larger, "runs": rows})
     return boards
 
@@ -86,20 +86,24 @@ def _checked(cells: Mapping[str, str], where: str) -> dict[str, Any]:
     for column in NEEDED:
         if not cells[column]:
             raise UserError(f"{where}: {column} is blank; fill it in or restore the file from git")
-    if not cells["metric"].endswith(("_score", "_loss", "_error")):
-        raise UserError(
-            f"{where}: metric {cells['metric']!r} must end in _score, _loss or _error, which says whether "
-            "larger is better"
-        )
+    cells["better"] = cells.get("better") or _old_direction(cells["metric"])
+    if cells["better"] not in ("larger", "smaller"):
+        raise UserError(f"{where}: better is {cells['better']!r}, and must be larger or smaller; correct it")
     try:
         datetime.datetime.fromisoformat(cells["date"])
     except ValueError:
         raise UserError(f"{where}: date {cells['date']!r} is none; write it as 2026-01-31T18:30:00") from None
-    texts = ("run", "date", "config", "data", "metric", "git_sha", "reference", "uploaded")
+    texts = ("run", "date", "config", "data", "metric", "better", "git_sha", "reference", "uploaded")
     numbers = ("cv_score", "cv_std", "folds", "lb_public", "lb_private", "minutes")
     return {column: cells.get(column, "") for column in texts} | {
         column: _number(cells.get(column, ""), column, where) for column in numbers
     }
+
+
+def _old_direction(metric: str) -> str:
+    """What a ledger without the column ``better`` said by the end of the metric's name."""
+    ends = {"_score": "larger", "_loss": "smaller", "_error": "smaller"}
+    return next((better for end, better in ends.items() if metric.endswith(end)), "")
 
 
 def _number(text: str, column: str, where: str) -> float | None:

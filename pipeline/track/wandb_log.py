@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from pipeline.base.progress import say
-from pipeline.training.session import Epoch, FoldLog
+from pipeline.training.job import Epoch, FoldLog
 
 INIT_SECONDS = 20
 """Longest wait for wandb's answer when a run begins."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from pipeline.base.errors import UserError
+from pipeline.metrics.metric import Metric
 from pipeline.track.wandb_log import has_login
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MAX_GROUPS = 50
 """Most groups of runs that a panel draws."""
 
 
-def build_view(slug: str, metric: str, entity: str) -> "ws.Workspace":
+def build_view(slug: str, metric: Metric, entity: str) -> "ws.Workspace":
     """The view of a competition, not saved yet.
 
     Runs are grouped by their group: the folds and the summary of one `make submit` are one row of the table
@@ -39,14 +40,14 @@ def build_view(slug: str, metric: str, entity: str) -> "ws.Workspace":
     Parameters
     ----------
     slug : the competition; the project is ``podium-<slug>``.
-    metric : its metric, in score points; the name's end says whether larger is better.
+    metric : its metric.
     entity : user or team on wandb.
     """
     import wandb_workspaces.expr as expr
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-    cv = f"cv_{metric}"
+    cv = f"cv_{metric.name}"
     summary = (cv, "cv_std", "lb_public", "lb_private", "cv_lb_gap", "minutes", "data")
     # wandb keeps a config value as {"value": ...} under the first part of its name.
     settings = [f"config:{name.replace('.', '.value.', 1)}" for name in CONFIG]
@@ -84,7 +85,7 @@ def build_view(slug: str, metric: str, entity: str) -> "ws.Workspace":
         settings=ws.WorkspaceSettings(max_runs=MAX_GROUPS),
         runset_settings=ws.RunsetSettings(
             groupby=[expr.Metric("Group")],
-            order=[expr.Ordering(expr.Summary(cv), ascending=not metric.endswith("_score"))],
+            order=[expr.Ordering(expr.Summary(cv), ascending=not metric.larger_is_better)],
             pinned_columns=["run:displayName", *(f"summary:{name}" for name in summary), *settings],
         ),
     )
@@ -98,7 +99,7 @@ def _scatter(title: str, x: str, y: str, regression: bool = False) -> Any:
     )
 
 
-def save_view(slug: str, metric: str, entity: str | None) -> str:
+def save_view(slug: str, metric: Metric, entity: str | None) -> str:
     """Save the view on wandb, in place of the one saved before, and return its address.
 
     Parameters

@@ -11,11 +11,11 @@ from torch import nn
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
 from pipeline.config.config import Config
-from pipeline.inputs.transforms import Preprocess
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.tasks.task import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """All that prediction needs.
 
@@ -45,16 +45,21 @@ class Checkpoint:
             torch.save(value, temporary)
 
     @classmethod
-    def load(cls, path: Path) -> "Checkpoint":
-        """Read to the CPU, tensors and plain values only. Raises UserError where that fails."""
+    def load(cls, path: Path, config: type[Config]) -> "Checkpoint":
+        """Read to the CPU, tensors and plain values only. Raises UserError where that fails.
+
+        Parameters
+        ----------
+        config : the task's options.
+        """
         try:
             value = torch.load(path, map_location="cpu", weights_only=True)
             return cls(
-                value["state"],
-                Config.from_json(value["config"]),
-                value["classes"],
-                Preprocess.from_json(value["preprocess"]),
-                value["training"],
+                state=value["state"],
+                config=config.from_json(value["config"]),
+                classes=value["classes"],
+                preprocess=Preprocess.from_json(value["preprocess"]),
+                training=value["training"],
             )
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -62,8 +67,8 @@ class Checkpoint:
                 f"{path} is no checkpoint of this version ({reason}): delete it to train again"
             ) from error
 
-    def build(self, task: Task, device: torch.device) -> nn.Module:
+    def build(self, task: Task[Any], device: torch.device) -> nn.Module:
         """The network with these weights, ready to predict."""
-        model = task.build_model(self.config.model, self.classes, load=False)
+        model = task.build_model(self.config, self.classes, load=False)
         model.load_state_dict(self.state)
         return model.to(device, memory_format=torch.channels_last).eval()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -17,68 +16,54 @@ from pipeline.base.device import keep_freed_memory, make_deterministic
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
 from pipeline.base.progress import progress, say
-from pipeline.competition.contract import Competition
-from pipeline.config.config import Config
-from pipeline.inputs.batches import Images, TrainingBatches
-from pipeline.inputs.transforms import Preprocess
+from pipeline.competition.evaluate import evaluation_of
+from pipeline.inputs.batches import TrainingBatches
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.freeze import set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
-from pipeline.prediction.predict import Request, predict
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
 from pipeline.tasks.task import Mixer, Objective
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.session import Epoch, FoldLog, Session
+from pipeline.training.job import Epoch, FoldJob, FoldLog, OpenJob
+from pipeline.training.session import Session
 
 
-@dataclass(frozen=True)
-class FoldJob:
-    """Everything one fold's training depends on.
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A fold before its next step, with all that its steps need."""
 
-    Attributes
-    ----------
-    images : the whole training split.
-    train_rows, valid_rows : row numbers of `images` to learn from and to measure on; no overlap.
-    folder : where last.pt, best.pt and history.csv go.
-    """
-
-    competition: Competition
-    config: Config
-    images: Images
-    classes: list[str]
-    train_rows: np.ndarray
-    valid_rows: np.ndarray
-    fold: int
-    folder: Path
-    device: torch.device
-
-    def seed(self, epoch: int) -> int:
-        """Seed of one epoch (0: of the initial weights), a function of the config's seed, the fold and the
-        epoch."""
-        return int(np.random.SeedSequence([self.config.train.seed, self.fold, epoch]).generate_state(1)[0])
-
-    def batches(self, preprocess: Preprocess) -> TrainingBatches:
-        """The fold's augmented training batches."""
-        task = self.competition.task
-        targets = task.targets(self.images.frame.iloc[self.train_rows], self.classes, self.config)
-        transform = task.train_transform(self.config.augment, preprocess)
-        return TrainingBatches(
-            self.images, self.train_rows, targets, transform, self.config, preprocess, self.device
-        )
+    job: FoldJob
+    open: OpenJob
+    session: Session
+    batches: TrainingBatches
+    preprocess: Preprocess
+    mixer: Mixer
+    objective: Objective
 
 
-def start(job: FoldJob) -> tuple[Session, TrainingBatches, Preprocess]:
+def start(job: FoldJob) -> Started:
     """A fold before its first step: the initial weights are a function of the config and the fold."""
-    make_deterministic(job.device)
-    if job.device.type == "cpu":
+    opened, task = job.open(), job.competition.task
+    device = opened.device
+    make_deterministic(device)
+    if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(job.seed(0))
-    model = job.competition.task.build_model(job.config.model, job.classes).to(
-        job.device, memory_format=torch.channels_last
-    )
+    model = task.build_model(job.config, opened.classes).to(device, memory_format=torch.channels_last)
     preprocess = Preprocess.of_model(model, job.config.model.image_size)
-    batches = job.batches(preprocess)
+    batches = opened.batches(preprocess)
     if hasattr(model, "init_from_images"):
         model.init_from_images(batches.plain(count=5000))
-    return Session.start(model, job.config.resolved().train, job.device), batches, preprocess
+    return Started(
+        job=job,
+        open=opened,
+        session=Session.start(model, job.config.resolved().train, device),
+        batches=batches,
+        preprocess=preprocess,
+        mixer=task.mixer(job.config, opened.classes),
+        objective=task.objective(job.config, batches.targets),
+    )
 
 
 def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
@@ -89,61 +74,62 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
     UserError : the loss is no longer finite; names the epoch and what to lower.
     """
     config, metric = job.config.train, job.competition.metric
-    session, batches, preprocess = start(job)
+    fold = start(job)
+    session, preprocess, classes = fold.session, fold.preprocess, fold.open.classes
     last, best = job.folder / "last.pt", job.folder / "best.pt"
-    session.resume(last)
-    _announce(job, session)
+    session.resume(last, type(job.config))
+    _announce(fold)
     log = log or FoldLog()
     log.begun(group_rows(session.groups, config))
-    mixer = job.competition.task.mixer(job.config.augment, job.classes)
-    objective = job.competition.task.objective(config, batches.targets)
-
     for epoch in range(len(session.history), config.epochs):
-        if _is_over(session, config.patience, config.max_minutes, metric):
+        if is_over(job, session):
             say(f"fold {job.fold}: stopped after epoch {epoch} of {config.epochs}")
             break
-        started = time.monotonic()
-        loss, lr = _train_epoch(job, session, batches, objective, mixer, epoch)
-        trained = time.monotonic()
-        score = validate(job, session, preprocess)
-        seconds = time.monotonic() - started
-        rate = len(batches) * batches.batch_size / (trained - started)
-        session.history.append(Epoch(epoch + 1, loss, lr, score, rate, seconds))
-        left = round((config.epochs - epoch - 1) * seconds)
-        say(
-            f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
-            f"{metric} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
-        )
+        session.history.append(_epoch(fold, epoch))
         if session.best_epoch(metric) == epoch + 1:
-            Checkpoint(session.weights(), job.config, job.classes, preprocess, {}).save(best)
+            weights = session.weights()
+            Checkpoint(
+                state=weights, config=job.config, classes=classes, preprocess=preprocess, training={}
+            ).save(best)
         # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
         with atomic_path(job.folder / "history.csv") as temporary:
             pd.DataFrame([vars(row) for row in session.history]).to_csv(temporary, index=False)
-        session.save(last, job.config, job.classes, preprocess)
+        session.save(last, job.config, classes, preprocess)
         log.epoch(session.history[-1])
-    return Checkpoint.load(best if config.keep == "best" else last)
+    return Checkpoint.load(best if config.keep == "best" else last, type(job.config))
 
 
-def _train_epoch(
-    job: FoldJob,
-    session: Session,
-    batches: TrainingBatches,
-    objective: Objective,
-    mixer: Mixer,
-    epoch: int,
-) -> tuple[float, float]:
+def _epoch(fold: Started, epoch: int) -> Epoch:
+    """Train and validate once, and say how it went."""
+    job, config, metric = fold.job, fold.job.config.train, fold.job.competition.metric
+    started = time.monotonic()
+    loss, lr = _train_epoch(fold, epoch)
+    trained = time.monotonic()
+    score = validate(fold)
+    seconds = time.monotonic() - started
+    rate = len(fold.batches) * fold.batches.batch_size / (trained - started)
+    left = round((config.epochs - epoch - 1) * seconds)
+    say(
+        f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
+        f"{metric.name} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
+    )
+    return Epoch(epoch=epoch + 1, loss=loss, lr=lr, score=score, images_per_second=rate, seconds=seconds)
+
+
+def _train_epoch(fold: Started, epoch: int) -> tuple[float, float]:
     """One pass over the training rows; returns the mean loss and the last learning rate."""
-    config, count = job.config.train, len(batches)
+    job, session, batches, config = fold.job, fold.session, fold.batches, fold.job.config.train
+    count, device = len(batches), fold.open.device.type
     steps = math.ceil(count / config.accumulate)
     set_trainable(session.model, config, epoch)
-    losses = []
+    losses, lr = [], 0.0
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
         for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
             step = epoch * steps + number // config.accumulate
             lr = session.set_lr(step, config.epochs * steps, config)
-            images, targets = mixer(images, targets)
-            with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
-                loss = objective(session.model, images, targets)
+            images, targets = fold.mixer(images, targets)
+            with torch.autocast(device, session.dtype, enabled=session.dtype is not None):
+                loss = fold.objective(session.model, images, targets)
             # The last group of an epoch may hold fewer batches than the others.
             group = min(config.accumulate, count - number // config.accumulate * config.accumulate)
             session.scaler.scale(loss / group).backward()
@@ -161,21 +147,19 @@ def _train_epoch(
     return mean, lr
 
 
-def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> Callable[[float], float]:
+def training_step(fold: Started) -> Callable[[float], float]:
     """Function that takes one optimiser step at a given learning rate and returns the loss before it."""
-    task, config = job.competition.task, job.config.train
-    objective = task.objective(config, batches.targets)
-    mixer = task.mixer(job.config.augment, job.classes)
+    session, config, job = fold.session, fold.job.config.train, fold.job
     set_trainable(session.model, replace(config, unfreeze_every=0), 0)
-    endless = (batch for epoch in itertools.count() for batch in batches.epoch(job.seed(epoch + 1)))
+    endless = (batch for epoch in itertools.count() for batch in fold.batches.epoch(job.seed(epoch + 1)))
     numbers = itertools.count(1)
 
     def step(lr: float) -> float:
         for group, described in zip(session.optimizer.param_groups, session.groups, strict=True):
             group["lr"] = lr * described.scale
-        images, targets = mixer(*next(endless))
-        with torch.autocast(job.device.type, session.dtype, enabled=session.dtype is not None):
-            loss = objective(session.model, images, targets)
+        images, targets = fold.mixer(*next(endless))
+        with torch.autocast(fold.open.device.type, session.dtype, enabled=session.dtype is not None):
+            loss = fold.objective(session.model, images, targets)
         session.scaler.scale(loss).backward()
         session.step(config, next(numbers))
         return loss.item()
@@ -183,40 +167,42 @@ def training_step(job: FoldJob, session: Session, batches: TrainingBatches) -> C
     return step
 
 
-def validate(job: FoldJob, session: Session, preprocess: Preprocess) -> float:
+def validate(fold: Started) -> float:
     """The competition's metric on the fold's validation rows, without test-time augmentation."""
-    config = replace(job.config.predict, flip=False, shift=0, crops=1, scales=(1.0,))
+    job, opened = fold.job, fold.open
     with tempfile.TemporaryDirectory() as folder:
         request = Request(
-            job.images,
-            job.valid_rows,
-            job.classes,
-            preprocess,
-            config,
-            job.config.train.workers,
-            job.device,
-            Path(folder),
+            images=opened.images,
+            rows=opened.valid_rows,
+            classes=opened.classes,
+            preprocess=fold.preprocess,
+            config=job.config.predict.plain(),
+            workers=job.config.train.workers,
+            device=opened.device,
+            folder=Path(folder),
         )
-        predictions = predict(session.predictor, job.competition.task, request)
-        truth = job.images.frame.iloc[job.valid_rows]
-        return float(job.competition.score(truth, predictions, job.classes))
+        predictions = predict(fold.session.predictor, job.competition.task, request)
+        return evaluation_of(job.competition, opened.truth, predictions, opened.classes).score
 
 
-def _is_over(session: Session, patience: int | None, max_minutes: float | None, metric: str) -> bool:
+def is_over(job: FoldJob, session: Session) -> bool:
     """Whether to stop early: no better score for `patience` epochs, or no time for another epoch."""
+    config = job.config.train
     if not session.history:
         return False
-    if patience is not None and len(session.history) - session.best_epoch(metric) >= patience:
+    since_best = len(session.history) - session.best_epoch(job.competition.metric)
+    if config.patience is not None and since_best >= config.patience:
         return True
     seconds = [row.seconds for row in session.history]
-    return max_minutes is not None and sum(seconds) + max(seconds) > 60 * max_minutes
+    return config.max_minutes is not None and sum(seconds) + max(seconds) > 60 * config.max_minutes
 
 
-def _announce(job: FoldJob, session: Session) -> None:
+def _announce(fold: Started) -> None:
+    job, session = fold.job, fold.session
     precision = str(session.dtype or torch.float32).removeprefix("torch.")
     say(
         f"fold {job.fold}: {job.config.model.name} on {job.device}, {precision}, "
-        f"{len(job.train_rows):,} images to learn from, {len(job.valid_rows):,} to measure on"
+        f"{len(fold.open.train_rows):,} images to learn from, {len(fold.open.valid_rows):,} to measure on"
     )
     for line in describe_groups(session.groups, job.config.train, session.model):
         say(f"  {line}")

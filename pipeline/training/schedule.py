@@ -2,7 +2,7 @@
 
 import math
 
-from pipeline.config.config import TrainConfig
+from pipeline.config.groups import TrainConfig
 
 
 def lr_factor(step: int, total: int, config: TrainConfig) -> float:

@@ -1,7 +1,6 @@
 """Everything that changes while a fold trains, and how it is saved and picked up again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +9,22 @@ from timm.utils import ModelEmaV3
 from torch import nn, optim
 
 from pipeline.base.device import amp_dtype
-from pipeline.config.config import Config, TrainConfig
-from pipeline.inputs.transforms import Preprocess
+from pipeline.config.config import Config
+from pipeline.config.groups import TrainConfig
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.metric import Metric
 from pipeline.networks.groups import Group, build_optimizer, parameter_groups
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.job import Epoch
 from pipeline.training.schedule import lr_factor
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One row of history.csv. `score` is the validation metric, in the direction its name states."""
-
-    epoch: int
-    loss: float
-    lr: float
-    score: float
-    images_per_second: float
-    seconds: float
+def epoch_of(row: list[Any]) -> Epoch:
+    """The epoch that a checkpoint keeps as a list of its values."""
+    return Epoch(**dict(zip((field.name for field in fields(Epoch)), row, strict=True)))
 
 
-@dataclass(frozen=True)
-class FoldLog:
-    """Who is told of a fold's training: `begun` of the parameter groups, `epoch` of every epoch once it is
-    saved."""
-
-    begun: Callable[[list[dict[str, Any]]], None] = lambda groups: None
-    epoch: Callable[[Epoch], None] = lambda epoch: None
-
-
-@dataclass
+@dataclass(kw_only=True)
 class Session:
     """A fold's network, optimiser and history.
 
@@ -62,12 +48,12 @@ class Session:
         groups = parameter_groups(model, config)
         dtype = amp_dtype(device) if config.amp else None
         return cls(
-            model,
-            groups,
-            build_optimizer(groups, config),
-            torch.amp.GradScaler(device.type, enabled=dtype == torch.float16),
-            ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None,
-            dtype,
+            model=model,
+            groups=groups,
+            optimizer=build_optimizer(groups, config),
+            scaler=torch.amp.GradScaler(device.type, enabled=dtype == torch.float16),
+            ema=ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None,
+            dtype=dtype,
         )
 
     @property
@@ -97,10 +83,13 @@ class Session:
         if self.ema:
             self.ema.update(self.model, number)
 
-    def best_epoch(self, metric: str) -> int:
-        """Number of the first epoch with the best score, by the direction the metric's name states."""
-        sign = -1 if metric.endswith(("_loss", "_error")) else 1
-        return max(self.history, key=lambda row: (sign * row.score, -row.epoch)).epoch
+    def best_epoch(self, metric: Metric) -> int:
+        """Number of the first epoch with the best score; of the first one where none has a score."""
+        best = self.history[0]
+        for row in self.history[1:]:
+            if metric.better(row.score, best.score):
+                best = row
+        return best.epoch
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The predictor's tensors, on the CPU."""
@@ -115,16 +104,19 @@ class Session:
             # Python numbers: numpy scalars would not load with weights_only.
             "history": [[*vars(row).values()] for row in self.history],
         }
-        Checkpoint(self.weights(), config, classes, preprocess, training).save(path)
+        checkpoint = Checkpoint(
+            state=self.weights(), config=config, classes=classes, preprocess=preprocess, training=training
+        )
+        checkpoint.save(path)
 
-    def resume(self, path: Path) -> None:
-        """Take up where the checkpoint at `path` ends; nothing happens where there is none."""
+    def resume(self, path: Path, config: type[Config]) -> None:
+        """Take up where the checkpoint at `path`, of a task with this config, ends; there may be none."""
         if not path.exists():
             return
-        checkpoint = Checkpoint.load(path)
+        checkpoint = Checkpoint.load(path, config)
         self.model.load_state_dict(checkpoint.training["model"])
         self.optimizer.load_state_dict(checkpoint.training["optimizer"])
         self.scaler.load_state_dict(checkpoint.training["scaler"])
-        self.history = [Epoch(*row) for row in checkpoint.training["history"]]
+        self.history = [epoch_of(row) for row in checkpoint.training["history"]]
         if self.ema:
             self.ema.module.load_state_dict(checkpoint.state)

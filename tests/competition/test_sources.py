@@ -15,7 +15,7 @@ from pipeline.base import paths as paths_module
 from pipeline.base.errors import UserError
 from pipeline.base.paths import Paths
 from pipeline.competition import sources
-from pipeline.competition.contract import Mirror
+from pipeline.competition.base import Mirror
 from pipeline.competition.sources import find_source
 from tests.loopback import FileServer, KaggleLoopback, forget_kaggle_credentials
 

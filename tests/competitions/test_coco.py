@@ -12,7 +12,7 @@ from PIL import Image
 from competitions.coco.categories import CATEGORIES
 from competitions.coco.competition import Competition, write_results
 from pipeline.base.errors import UserError
-from pipeline.competition.prepare import Prepared
+from pipeline.competition.prepared import Prepared
 from pipeline.delivery.submission import check_file, write_submission
 from pipeline.metrics.coco import score_files
 from pipeline.raw.files import RawFiles

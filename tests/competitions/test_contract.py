@@ -1,40 +1,54 @@
-"""What every competition folder must do; a new folder is picked up by being there."""
+"""What every competition folder must do; a new folder is picked up by being there, also one with a task class
+of its own."""
 
 import importlib
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.competition.contract import check_image_frame
-from pipeline.config.config import Config, Ensemble
+from pipeline.competition.evaluate import evaluation_of
+from pipeline.config.config import members_of
 from pipeline.delivery.submission import check_file, write_submission
+from pipeline.frame.schema import check_image_frame, rows_by_id
+from pipeline.inputs.batches import Images
 from pipeline.raw.files import open_raw
-from tests.helpers import (
-    REPOSITORY,
-    SLUGS,
-    competition_of,
-    ideal_predictions,
-    random_predictions,
-)
+from tests.helpers import REPOSITORY, SLUGS, competition_of, untrained_predictions
 
 pytestmark = pytest.mark.parametrize("slug", SLUGS)
+FEW = 24
+"""Images that a network without training looks at."""
+
+
+def configs_of(slug: str) -> dict:
+    return importlib.import_module(f"competitions.{slug}.configs").CONFIGS
+
+
+def guesses(slug: str, prepped, split: str, folder) -> pd.DataFrame:
+    """What an untrained network of the config sample predicts."""
+    data = prepped.data
+    images = data.images(split)
+    if split == "train":
+        images = Images(images.frame.iloc[:FEW], None if images.packed is None else images.packed[:FEW])
+    config = members_of(configs_of(slug)["sample"])[0]
+    return untrained_predictions(prepped.competition, config, data, images, folder)
 
 
 def test_the_folder_is_whole(slug):
     folder = REPOSITORY / "competitions" / slug
-    expected = ["__init__.py", "__main__.py", "README.md", "competition.py", "configs.py", "sample.py"]
+    expected = ["__init__.py", "__main__.py", "README.md", "competition.py", "configs.py"]
     assert [name for name in expected if not (folder / name).is_file()] == []
     assert competition_of(slug).slug == slug
 
 
-def test_configs_survive_json_and_have_the_expected_names(slug):
-    configs = importlib.import_module(f"competitions.{slug}.configs").CONFIGS
-    assert {"sample", "fast", "base"} <= set(configs)
-    for entry in configs.values():
-        for config in entry.members if isinstance(entry, Ensemble) else (entry,):
-            assert Config.from_json(config.to_json()) == config
+def test_configs_survive_json_have_the_expected_names_and_use_all_they_set(slug):
+    task = competition_of(slug).task
+    assert {"sample", "fast", "base"} <= set(configs_of(slug))
+    for entry in configs_of(slug).values():
+        for config in members_of(entry):
+            assert type(config) is task.config
+            assert task.config.from_json(config.to_json()) == config
+            assert config.effective() == config, config.unused()
 
 
 def test_sample_loads_into_valid_frames(slug, prepared_sample):
@@ -66,16 +80,15 @@ def test_sample_depends_on_the_seed_alone(slug, tmp_path):
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
 
 
-def test_metric_prefers_the_truth(slug, prepared_sample, tmp_path):
+def test_every_figure_is_a_number_and_the_same_in_any_row_order(slug, prepared_sample, tmp_path):
     prepped = prepared_sample(slug)
-    competition, classes = prepped.competition, prepped.data.classes
-    truth = prepped.data.train.iloc[:60].reset_index(drop=True)
-    ideal = ideal_predictions(competition.task, truth, classes, tmp_path / "ideal")
-    random = random_predictions(competition.task, truth, classes, tmp_path / "random")
-    best, worse = (competition.score(truth, frame, classes) for frame in (ideal, random))
-    assert competition.metric.endswith(("_score", "_loss", "_error"))
-    assert best > worse if competition.metric.endswith("_score") else best < worse
-    assert all(np.isfinite(value) for value in competition.extra_scores(truth, ideal, classes).values())
+    predictions = guesses(slug, prepped, "train", tmp_path)
+    found = []
+    for order in (predictions, predictions.sample(frac=1, random_state=0)):
+        one = evaluation_of(prepped.competition, prepped.data.train, order, prepped.data.classes)
+        found.append({prepped.competition.metric.name: one.score, **one.extra})
+    assert all(isinstance(value, float) for value in found[0].values())
+    assert found[1] == pytest.approx(found[0], nan_ok=True)
 
 
 def test_predictions_become_a_submission_that_is_accepted(slug, prepared_sample, tmp_path):
@@ -83,8 +96,9 @@ def test_predictions_become_a_submission_that_is_accepted(slug, prepared_sample,
     competition, data = prepped.competition, prepped.data
     form = competition.submission_format(data.classes)
     form.check_sample(data.sample_submission, data.test)
-    predictions = random_predictions(competition.task, data.test, data.classes, tmp_path / "maps")
-    frame = competition.to_submission(predictions.sample(frac=1, random_state=0), data.classes)
+    predictions = guesses(slug, prepped, "test", tmp_path / "made").sample(frac=1, random_state=0)
+    test = rows_by_id(data.test, predictions["image_id"])
+    frame = competition.to_submission(predictions, test, data.classes)
     rows = write_submission(frame, data.sample_submission, data.test, form, tmp_path / "submission.csv")
     check_file(tmp_path / "submission.csv", data.sample_submission, data.test, form)
     assert len(rows) > 0
@@ -97,8 +111,9 @@ def test_a_submission_that_names_an_unknown_image_is_refused(slug, prepared_samp
     prepped = prepared_sample(slug)
     competition, data = prepped.competition, prepped.data
     form = competition.submission_format(data.classes)
-    predictions = random_predictions(competition.task, data.test.iloc[:5], data.classes, tmp_path / "maps")
-    frame = competition.to_submission(predictions, data.classes)
+    predictions = guesses(slug, prepped, "test", tmp_path / "made")
+    test = rows_by_id(data.test, predictions["image_id"])
+    frame = competition.to_submission(predictions, test, data.classes)
     frame.iloc[0, 0] = "nowhere_1"
     with pytest.raises(UserError, match="nowhere_1"):
         write_submission(frame, data.sample_submission, data.test, form, tmp_path / "submission.csv")

@@ -15,7 +15,7 @@ from competitions.hotdog import sample
 from competitions.hotdog.competition import CLASSES, Competition
 from competitions.hotdog.configs import CONFIGS
 from pipeline.base.errors import UserError
-from pipeline.competition.contract import check_image_frame
+from pipeline.frame.schema import check_image_frame
 from pipeline.networks.build import build_classifier
 from pipeline.networks.groups import parameter_groups
 from pipeline.raw.files import RawFiles, open_raw

@@ -11,7 +11,7 @@ import pytest
 from competitions.voc.competition import Competition
 from competitions.voc.official import write_tar
 from pipeline.base.errors import UserError
-from pipeline.competition.prepare import Prepared
+from pipeline.competition.prepared import Prepared
 from pipeline.frame.rle import decode
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, read_mask

@@ -13,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.config.limits import LIMITS
+from pipeline.tasks.classification.config import (
+    AugmentConfig,
+    Config,
+    ModelConfig,
+    PredictConfig,
+    TrainConfig,
+)
 
 OPTIONS = [
     (group.name, field)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
+from pipeline.stages.workbench import Workshop
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
 from competitions.cifar10.configs import CONFIGS
 from pipeline.base.errors import UserError
 from pipeline.base.files import file_hash
-from pipeline.competition.prepare import Prepared
-from pipeline.config.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
+from pipeline.competition.prepared import Prepared
 from pipeline.delivery.upload import refresh_scores, should_upload, upload
 from pipeline.kaggle import client as kaggle_client
 from pipeline.kaggle import retry as kaggle_retry
@@ -25,7 +25,7 @@ from pipeline.kaggle import submissions as kaggle_submissions
 from pipeline.runs.ledger import UPLOAD_COLUMNS, UPLOADING, LedgerRow, read_ledger, record, update_upload
 from pipeline.stages import hand_in
 from pipeline.stages.main import main
-from pipeline.stages.workbench import Workshop
+from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import TINY
 from tests.loopback import Answer, KaggleLoopback, Mishap, closed_port_url, forget_kaggle_credentials
 
@@ -566,7 +566,7 @@ def test_uploading_a_run_on_a_folder_asks_for_it_before_all_is_downloaded(
 
 TINY_RUN = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
-    model=ModelConfig(TINY),
+    model=ModelConfig(name=TINY),
     train=TrainConfig(epochs=1, batch_size=50, amp=False),
     predict=PredictConfig(flip=False),
 )

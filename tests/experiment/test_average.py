@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import PredictConfig
 from pipeline.experiment.average import average
+from pipeline.tasks.classification.config import PredictConfig
 from pipeline.tasks.classification.task import Classification, to_frame
 
 TASK = Classification()

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pipeline.stages.workbench import Workshop
 
 from pipeline.base.files import write_json
 from pipeline.base.paths import default_paths
-from pipeline.competition.prepare import Prepared
-from pipeline.config.config import Config
+from pipeline.competition.prepared import Prepared
 from pipeline.runs.ledger import read_ledger
 from pipeline.runs.run import describe, save_frame
 from pipeline.stages.main import main
-from pipeline.stages.workbench import Workshop
+from pipeline.tasks.classification.config import Config
 from pipeline.track.wandb_log import Tracker
 from tests.helpers import competition_of, ideal_predictions, random_predictions
 

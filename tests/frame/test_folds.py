@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import FoldConfig
 from pipeline.frame.folds import TRAIN_ONLY, assign_folds, audit_folds
+from pipeline.tasks.classification.config import FoldConfig
 
 
 def images(

@@ -9,9 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.transforms.functional import normalize
-
-from pipeline.config.config import AugmentConfig, ModelConfig
 from pipeline.inputs.transforms import (
     Preprocess,
     augment_batch,
@@ -22,7 +19,10 @@ from pipeline.inputs.transforms import (
     segmentation_transform,
     train_transform,
 )
+from torchvision.transforms.functional import normalize
+
 from pipeline.networks.build import build_classifier
+from pipeline.tasks.classification.config import AugmentConfig, ModelConfig
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 MEAN_PIXEL = [128, 102, 76]
@@ -290,7 +290,7 @@ class TestPreprocess:
         assert result.dtype == torch.float32 and result.is_contiguous(memory_format=torch.channels_last)
 
     def test_a_model_brings_its_own_statistics(self):
-        model = build_classifier(ModelConfig("vit_tiny_patch16_224", image_size=64), 2)
+        model = build_classifier(ModelConfig(name="vit_tiny_patch16_224", image_size=64), 2)
         found = Preprocess.of_model(model, 64)
         assert found == Preprocess(64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic", 0.9)
 

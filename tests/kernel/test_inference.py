@@ -5,16 +5,23 @@ import pytest
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
-from pipeline.config.config import Config, Ensemble, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.kernel.inference import copy_checkpoints, infer
 from pipeline.stages.main import main
+from pipeline.tasks.classification.config import (
+    Config,
+    Ensemble,
+    FoldConfig,
+    ModelConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from tests.helpers import TINY
 
 
 def config(seed: int) -> Config:
     return Config(
         folds=FoldConfig(count=3, use=2),
-        model=ModelConfig(TINY),
+        model=ModelConfig(name=TINY),
         train=TrainConfig(epochs=1, batch_size=50, amp=False, seed=seed),
         predict=PredictConfig(flip=False),
     )

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import Config, ModelConfig
+from pipeline.tasks.classification.config import Config, ModelConfig
 from pipeline.inputs.transforms import Preprocess
 from pipeline.networks.build import build_classifier
 from pipeline.training.checkpoint import Checkpoint
@@ -27,15 +27,15 @@ class TestName:
         with pytest.raises(
             UserError, match=r"^no model is called 'resnet81': did you mean resnet\w+, resnet\w+, resnet"
         ):
-            build_classifier(ModelConfig("resnet81"), 10)
+            build_classifier(ModelConfig(name="resnet81"), 10)
 
     def test_our_own_networks_are_among_them(self):
         with pytest.raises(UserError, match="did you mean podium_cifarnet"):
-            build_classifier(ModelConfig("podium_cifar_net"), 10)
+            build_classifier(ModelConfig(name="podium_cifar_net"), 10)
 
     def test_one_like_no_other_says_where_to_look(self):
         with pytest.raises(UserError, match=r"no model is called '@@@@': timm\.list_models\(\) lists them"):
-            build_classifier(ModelConfig("@@@@"), 10)
+            build_classifier(ModelConfig(name="@@@@"), 10)
 
 
 class TestSmallImages:
@@ -63,34 +63,34 @@ class TestSmallImages:
                 assert model.forward_features(torch.zeros(1, 3, 32, 32)).shape[2:] == (final_side, final_side)
 
     def test_a_transformers_patches_shrink_with_the_image(self):
-        model = build_classifier(ModelConfig("vit_tiny_patch16_224"), 10)
+        model = build_classifier(ModelConfig(name="vit_tiny_patch16_224"), 10)
         assert model.patch_embed.proj.kernel_size == (4, 4) and model.patch_embed.num_patches == 64
 
     def test_the_stems_central_weights_are_kept(self):
         torch.manual_seed(0)
         original = timm.create_model("resnet18").conv1.weight
         torch.manual_seed(0)
-        adapted = build_classifier(ModelConfig("resnet18"), 1000)
+        adapted = build_classifier(ModelConfig(name="resnet18"), 1000)
         assert torch.equal(adapted.conv1.weight, original[:, :, 2:5, 2:5])
         assert adapted.conv1.stride == (1, 1) and isinstance(adapted.maxpool, nn.Identity)
 
     def test_trying_the_network_out_moves_no_statistics(self):
-        fresh = build_classifier(ModelConfig("resnet18"), 10).state_dict()
+        fresh = build_classifier(ModelConfig(name="resnet18"), 10).state_dict()
         assert int(fresh["bn1.num_batches_tracked"]) == 0 and not fresh["bn1.running_mean"].any()
 
     def test_large_images_get_the_network_as_published(self):
-        model = build_classifier(ModelConfig("resnet18", image_size=64), 10)
+        model = build_classifier(ModelConfig(name="resnet18", image_size=64), 10)
         assert model.conv1.kernel_size == (7, 7) and isinstance(model.maxpool, nn.MaxPool2d)
 
     def test_a_network_that_cannot_is_named_before_training(self):
         with pytest.raises(
             UserError, match=r"^inception_v3 cannot work on images of 32 pixels \(.+\): raise --model"
         ):
-            build_classifier(ModelConfig("inception_v3"), 10)
+            build_classifier(ModelConfig(name="inception_v3"), 10)
 
 
 def test_dropout_reaches_the_network():
-    assert build_classifier(ModelConfig(SMALL, drop_rate=0.25), 10).drop_rate == 0.25
+    assert build_classifier(ModelConfig(name=SMALL, drop_rate=0.25), 10).drop_rate == 0.25
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def trained() -> nn.Module:
 
 class TestLocalWeights:
     def config(self, path: Path, size: int = 160) -> ModelConfig:
-        return ModelConfig(SMALL, image_size=size, weights=str(path))
+        return ModelConfig(name=SMALL, image_size=size, weights=str(path))
 
     @pytest.mark.parametrize("layout", ["bare", "state_dict", "model", "module.", "safetensors"])
     def test_round_trip(self, tmp_path, trained, layout, capsys):
@@ -136,16 +136,16 @@ class TestLocalWeights:
     def test_weights_for_large_images_fit_the_adapted_stem(self, tmp_path):
         original = timm.create_model("resnet18", num_classes=10)
         torch.save(original.state_dict(), tmp_path / "weights.pt")
-        model = build_classifier(ModelConfig("resnet18", weights=str(tmp_path / "weights.pt")), 10)
+        model = build_classifier(ModelConfig(name="resnet18", weights=str(tmp_path / "weights.pt")), 10)
         assert torch.equal(model.conv1.weight, original.conv1.weight[:, :, 2:5, 2:5])
         assert torch.equal(model.layer4[1].conv2.weight, original.layer4[1].conv2.weight)
 
     def test_a_runs_own_checkpoint_fits_whole(self, tmp_path, capsys):
-        own = build_classifier(ModelConfig("resnet18"), 10)
+        own = build_classifier(ModelConfig(name="resnet18"), 10)
         preprocess = Preprocess.of_model(own, 32)
         path = tmp_path / "best.pt"
         Checkpoint(own.state_dict(), Config(), [str(n) for n in range(10)], preprocess, {}).save(path)
-        model = build_classifier(ModelConfig("resnet18", weights=str(path)), 10)
+        model = build_classifier(ModelConfig(name="resnet18", weights=str(path)), 10)
         assert all(torch.equal(value, own.state_dict()[name]) for name, value in model.state_dict().items())
         assert len(capsys.readouterr().err.splitlines()) == 1, "nothing was skipped"
 
@@ -172,26 +172,26 @@ class TestLocalWeights:
 
     def test_a_checkpoint_that_replaces_them_anyway_loads_none(self, tmp_path):
         gone = self.config(tmp_path / "gone.pt")
-        published = ModelConfig(SMALL, image_size=160, pretrained=True)
+        published = ModelConfig(name=SMALL, image_size=160, pretrained=True)
         with pytest.raises(UserError):
             build_classifier(gone, 10)
         for config in (gone, published):
             torch.manual_seed(0)
             found = build_classifier(config, 10, load=False).state_dict()
             torch.manual_seed(0)
-            random = build_classifier(ModelConfig(SMALL, image_size=160), 10).state_dict()
+            random = build_classifier(ModelConfig(name=SMALL, image_size=160), 10).state_dict()
             assert all(torch.equal(value, random[name]) for name, value in found.items())
 
     def test_local_weights_take_the_place_of_published_ones(self, tmp_path, trained):
         torch.save(trained.state_dict(), tmp_path / "w.pt")
-        config = ModelConfig(SMALL, 160, pretrained=True, weights=str(tmp_path / "w.pt"))
+        config = ModelConfig(name=SMALL, 160, pretrained=True, weights=str(tmp_path / "w.pt"))
         assert torch.equal(build_classifier(config, 10).fc.weight, trained.fc.weight)
 
 
 def test_published_weights_without_a_network_name_the_three_ways_out(tmp_path):
     """In a process of its own, with an empty cache and the hub's own offline switch: nothing is contacted."""
     program = (
-        "from pipeline.config.config import ModelConfig\n"
+        "from pipeline.tasks.classification.config import ModelConfig\n"
         "from pipeline.base.errors import UserError\n"
         "from pipeline.networks.build import build_classifier\n"
         "try:\n"

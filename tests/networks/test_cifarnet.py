@@ -6,9 +6,9 @@ import pytest
 import timm
 import torch
 
-from pipeline.config.config import TrainConfig
 from pipeline.networks.cifarnet import CifarNet
 from pipeline.networks.groups import build_optimizer, parameter_groups
+from pipeline.tasks.classification.config import TrainConfig
 
 
 def smooth_images(count: int = 200, seed: int = 0) -> torch.Tensor:

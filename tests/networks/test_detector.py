@@ -9,13 +9,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ops
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig, TrainConfig
 from pipeline.networks.detection.detector import DETECTORS, build_detector
 from pipeline.networks.detection.fcos import assign, centerness_of
 from pipeline.networks.detection.fcos import decode as fcos_decode
 from pipeline.networks.detection.masks_in_boxes import mask_targets, paste
 from pipeline.networks.detection.parts import grid_anchors, suppress
 from pipeline.networks.groups import parameter_groups
+from pipeline.tasks.detection.config import ModelConfig, TrainConfig
 
 SIDE, CLASSES = 96, 3
 BACKBONE = "mobilenetv2_035"

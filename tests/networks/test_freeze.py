@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig, TrainConfig
 from pipeline.networks.build import build_classifier
 from pipeline.networks.freeze import frozen_names, set_trainable, stages
 from pipeline.networks.groups import build_optimizer, describe_groups, parameter_groups
+from pipeline.tasks.classification.config import ModelConfig, TrainConfig
 
 
 class Wrapped(nn.Module):
@@ -133,7 +133,7 @@ class TestModes:
         assert model.training and model.layer2.training and model.layer2[0].bn1.training and model.fc.training
 
     def test_dropout_before_the_head_stays_on_for_a_linear_probe(self):
-        model = build_classifier(ModelConfig("mobilenetv2_100", drop_rate=0.3), 3)
+        model = build_classifier(ModelConfig(name="mobilenetv2_100", drop_rate=0.3), 3)
         set_trainable(model, TrainConfig(frozen_stages=-1), 0)
         assert model.training and not any(
             m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d)

@@ -7,10 +7,10 @@ import timm
 import torch
 from torch import nn
 
-from pipeline.config.config import ModelConfig, TrainConfig
 from pipeline.networks.build import build_classifier
 from pipeline.networks.freeze import flat_name
 from pipeline.networks.groups import build_optimizer, describe_groups, parameter_groups
+from pipeline.tasks.classification.config import ModelConfig, TrainConfig
 
 NAMES = ("podium_cifarnet", "resnet18", "mobilenetv2_100", "vit_tiny_patch16_224")
 
@@ -100,7 +100,7 @@ def test_layer_decay_and_the_backbones_share_multiply():
 
 
 def test_frozen_parameters_are_in_no_group():
-    model = build_classifier(ModelConfig("resnet18"), 10)
+    model = build_classifier(ModelConfig(name="resnet18"), 10)
     model.layer1.requires_grad_(False)
     found = rates(model, TrainConfig())
     assert found and not any(name.startswith("layer1") for name in found)
@@ -129,7 +129,7 @@ class TestOptimizer:
 
     def test_decay_shrinks_weights_and_leaves_biases_and_norms(self):
         """One step with zero gradients: what moves is what decays."""
-        model = build_classifier(ModelConfig("resnet18"), 10)
+        model = build_classifier(ModelConfig(name="resnet18"), 10)
         config = TrainConfig(lr=0.1, weight_decay=0.1, momentum=0)
         before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
         for parameter in model.parameters():

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig, TrainConfig
 from pipeline.networks.freeze import stages
 from pipeline.networks.groups import parameter_groups
 from pipeline.networks.segmentation.fcn import SummedScores, bilinear_kernel
 from pipeline.networks.segmentation.segmenter import DECODERS, build_segmenter
+from pipeline.tasks.segmentation.config import ModelConfig, TrainConfig
 
 CNN = "test_resnet"
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig
+from pipeline.tasks.classification.config import ModelConfig
 from pipeline.inputs.transforms import Preprocess
 from pipeline.networks.build import build_classifier
 from pipeline.networks.weights import create, load_weights, resolve_weights
@@ -159,7 +159,7 @@ class TestLoad:
         saved = timm.create_model(SMALL, num_classes=4)
         (tmp_path / "snapshots" / "1").mkdir(parents=True)
         save_file(saved.state_dict(), tmp_path / "snapshots" / "1" / "model.safetensors")
-        model = build_classifier(ModelConfig(SMALL, image_size=160, weights=str(tmp_path)), 4)
+        model = build_classifier(ModelConfig(name=SMALL, image_size=160, weights=str(tmp_path)), 4)
         assert torch.equal(model.fc.weight, saved.fc.weight)
 
 
@@ -180,7 +180,7 @@ class TestCreate:
 
 class TestRealWeights:
     def config(self, real_data: Path, **options) -> ModelConfig:
-        return ModelConfig("mobilenetv2_100", 224, weights=str(real_data / "weights"), **options)
+        return ModelConfig(name="mobilenetv2_100", 224, weights=str(real_data / "weights"), **options)
 
     def test_the_whole_backbone_loads_from_the_folder(self, real_data, capsys):
         model = build_classifier(self.config(real_data, pretrained=True), 2)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from pipeline.config.config import Config, ModelConfig, PredictConfig
-from pipeline.inputs.batches import Images
 from pipeline.inputs.transforms import Preprocess
+
+from pipeline.inputs.batches import Images
 from pipeline.prediction.predict import MOST_PIXELS, Request, images_at_once, predict, tta_views
+from pipeline.tasks.classification.config import Config, ModelConfig, PredictConfig
 from pipeline.tasks.classification.task import Classification
 from tests.helpers import TINY
 
@@ -25,7 +25,7 @@ def trained(prepared_sample):
     """A network whose norm statistics have moved, left in training mode as a careless caller would."""
     data = prepared_sample("cifar10").data
     torch.manual_seed(0)
-    model = Classification().build_model(ModelConfig(TINY), data.classes)
+    model = Classification().build_model(ModelConfig(name=TINY), data.classes)
     images = Images(data.test, data.packed("test"))
     model.train()(torch.randn(64, 3, 32, 32))
     return model, images, data.classes, Preprocess.of_model(model, 32)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.config.config import (
+from pipeline.stages.main import main
+from pipeline.tasks.classification.config import (
     AugmentConfig,
     Config,
     Ensemble,
@@ -21,13 +22,12 @@ from pipeline.config.config import (
     PredictConfig,
     TrainConfig,
 )
-from pipeline.stages.main import main
 from pipeline.training.checkpoint import Checkpoint
 from tests.helpers import TINY
 
 ONE = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
-    model=ModelConfig(TINY),
+    model=ModelConfig(name=TINY),
     augment=AugmentConfig(cutmix=1.0),
     train=TrainConfig(epochs=1, batch_size=50, amp=False),
     predict=PredictConfig(flip=False),

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.files import digest, write_json
-from pipeline.config.config import Config
 from pipeline.delivery.report import write_report
 from pipeline.runs.ledger import LedgerRow, record, update_upload
+from pipeline.tasks.classification.config import Config
 
 
 @dataclass(frozen=True)

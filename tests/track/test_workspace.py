@@ -12,8 +12,8 @@ import pytest
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
-from pipeline.config.config import Config
 from pipeline.stages.main import main
+from pipeline.tasks.classification.config import Config
 from pipeline.track.workspace import CONFIG, CURVES, REACH_SECONDS, build_view, save_view
 from pipeline.training.session import Epoch
 from tests.loopback import Answer, FileServer, Request, closed_port_url

@@ -8,15 +8,16 @@ import torch
 
 from competitions.cifar10.competition import Competition
 from pipeline.base.errors import UserError
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.inputs.batches import Images
+from pipeline.tasks.classification.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.loop import FoldJob, train_fold
-from pipeline.training.session import Epoch, Session
+from pipeline.training.job import Epoch, FoldJob
+from pipeline.training.loop import train_fold
+from pipeline.training.session import Session
 from tests.helpers import TINY
 
 BASIC = Config(
-    model=ModelConfig(TINY),
+    model=ModelConfig(name=TINY),
     augment=AugmentConfig(pad=2),
     train=TrainConfig(epochs=3, batch_size=50, lr=0.1, ema=0.5, amp=False, workers=0),
 )
@@ -150,6 +151,6 @@ def test_a_damaged_checkpoint_is_named(job):
 
 
 def test_any_timm_network_trains(job):
-    model = ModelConfig("resnet10t")
+    model = ModelConfig(name="resnet10t")
     config = replace(BASIC, model=model, train=replace(BASIC.train, epochs=1, lr=0.05))
     assert train_fold(job(config)).config.model.name == "resnet10t"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.config import TrainConfig
+from pipeline.tasks.classification.config import TrainConfig
 from pipeline.training.schedule import lr_factor
 
 SCHEDULES = ("cosine", "step", "one_cycle", "constant")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.config.config import TrainConfig
+from pipeline.tasks.classification.config import TrainConfig
 from pipeline.training.session import Session
 
 

@@ -4,7 +4,7 @@ import timm
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig
+from pipeline.config.groups import ModelConfig
 from pipeline.networks.build import size_options
 from pipeline.networks.detection.faster_rcnn import FasterRcnn
 from pipeline.networks.detection.fcos import Fcos
@@ -18,12 +18,15 @@ STRIDES = (8, 16, 32)
 """Of the backbone's features that detectors look at."""
 
 
-def build_detector(config: ModelConfig, num_classes: int, load: bool = True) -> Detector:
-    """Build detector `config.detector` on backbone `config.name`.
+def build_detector(
+    config: ModelConfig, detector: str, num_classes: int, mask_head: bool = False, load: bool = True
+) -> Detector:
+    """Build a detector on backbone `config.name`.
 
     Parameters
     ----------
     num_classes : without background, which is the detectors' own matter.
+    mask_head : also a mask for each box.
     load : whether to load the backbone's starting weights; False where a checkpoint replaces them anyway.
 
     Raises
@@ -31,20 +34,25 @@ def build_detector(config: ModelConfig, num_classes: int, load: bool = True) -> 
     UserError : unknown backbone (names the closest ones) or detector, a backbone without features at strides
         8, 16 and 32, masks from a detector that has none, weights that cannot be had or that fit nowhere.
     """
-    if config.detector not in DETECTORS:
-        raise UserError(f"no detector is called {config.detector!r}: there are {', '.join(DETECTORS)}")
-    if config.mask_head and config.detector != "faster_rcnn":
-        raise UserError(
-            f"the detector {config.detector} has no masks: choose --model.detector faster_rcnn or "
-            "--model.no-mask-head"
-        )
+    check_detector(detector, mask_head)
     backbone = _backbone(config, load)
     strides, channels = backbone.feature_info.reduction(), backbone.feature_info.channels()
     picked = [max(i for i, stride in enumerate(strides) if stride == wanted) for wanted in STRIDES]
     preprocessing = timm.get_pretrained_cfg(config.name).to_dict()
     trunk = Trunk(backbone, picked, [channels[i] for i in picked], preprocessing)
-    options = {"masks": True} if config.mask_head else {}
-    return DETECTORS[config.detector](trunk, num_classes, **options)
+    options = {"masks": True} if mask_head else {}
+    return DETECTORS[detector](trunk, num_classes, **options)
+
+
+def check_detector(detector: str, mask_head: bool) -> None:
+    """Raise UserError where there is no such detector, or it has no masks."""
+    if detector not in DETECTORS:
+        raise UserError(f"no detector is called {detector!r}: there are {', '.join(DETECTORS)}")
+    if mask_head and detector != "faster_rcnn":
+        raise UserError(
+            f"the detector {detector} has no masks: choose --model.detector faster_rcnn or "
+            "--model.no-mask-head"
+        )
 
 
 def _backbone(config: ModelConfig, load: bool) -> nn.Module:

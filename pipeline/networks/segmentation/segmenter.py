@@ -16,7 +16,7 @@ from segmentation_models_pytorch.encoders import get_encoder
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import ModelConfig
+from pipeline.config.groups import ModelConfig
 from pipeline.networks.freeze import flat_name
 from pipeline.networks.segmentation.fcn import Fcn, Fcn8
 from pipeline.networks.weights import check_name, create, load_weights, reason, resolve_weights
@@ -79,11 +79,14 @@ class Segmenter(nn.Module):
         return full + -full % self.multiple - side
 
 
-def build_segmenter(config: ModelConfig, num_classes: int, load: bool = True) -> Segmenter:
-    """Build encoder `config.name` with decoder `config.decoder`.
+def build_segmenter(
+    config: ModelConfig, decoder: str, num_classes: int, drop_rate: float = 0.0, load: bool = True
+) -> Segmenter:
+    """Build encoder `config.name` with a decoder.
 
     Parameters
     ----------
+    drop_rate : dropout in the decoder.
     load : whether to load the encoder's starting weights; False where a checkpoint replaces them anyway.
 
     Raises
@@ -92,19 +95,16 @@ def build_segmenter(config: ModelConfig, num_classes: int, load: bool = True) ->
         that cannot be had or that fit nowhere.
     """
     check_name(config.name)
-    if config.decoder not in DECODERS:
-        close = difflib.get_close_matches(config.decoder, DECODERS, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(DECODERS)}"
-        raise UserError(f"no decoder is called {config.decoder!r}: {hint}")
-    network = _network(config, num_classes)
-    _set_dropout(network, config.drop_rate)
+    check_decoder(decoder)
+    network = _network(config.name, decoder, num_classes)
+    _set_dropout(network, drop_rate)
     stride = network.encoder.output_stride
     model = Segmenter(
         network,
         timm.get_pretrained_cfg(config.name).to_dict(),
         # DPT (arXiv 2103.13413) halves the transformer's own features once more.
-        multiple=2 * stride if config.decoder == "dpt" else stride,
-        least=LEAST_SIDE.get(config.decoder, 1),
+        multiple=2 * stride if decoder == "dpt" else stride,
+        least=LEAST_SIDE.get(decoder, 1),
     )
     if load and config.weights is not None:
         load_weights(model, resolve_weights(config.weights, config.name), prefix=ENCODER)
@@ -113,16 +113,24 @@ def build_segmenter(config: ModelConfig, num_classes: int, load: bool = True) ->
     return model
 
 
-def _network(config: ModelConfig, num_classes: int) -> nn.Module:
-    name = f"tu-{config.name}"  # the prefix by which the library knows timm's networks
+def check_decoder(decoder: str) -> None:
+    """Raise UserError, with the closest names there are, where no decoder is called so."""
+    if decoder not in DECODERS:
+        close = difflib.get_close_matches(decoder, DECODERS, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(DECODERS)}"
+        raise UserError(f"no decoder is called {decoder!r}: {hint}")
+
+
+def _network(encoder: str, decoder: str, num_classes: int) -> nn.Module:
+    name = f"tu-{encoder}"  # the prefix by which the library knows timm's networks
     try:
-        if config.decoder in FCNS:
-            return FCNS[config.decoder](get_encoder(name, weights=None), num_classes)
-        options = OPTIONS.get(config.decoder, {})
-        return smp.create_model(config.decoder, name, encoder_weights=None, classes=num_classes, **options)
+        if decoder in FCNS:
+            return FCNS[decoder](get_encoder(name, weights=None), num_classes)
+        options = OPTIONS.get(decoder, {})
+        return smp.create_model(decoder, name, encoder_weights=None, classes=num_classes, **options)
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise UserError(
-            f"the decoder {config.decoder} does not go with the encoder {config.name} "
+            f"the decoder {decoder} does not go with the encoder {encoder} "
             f"({reason(error)}): choose another --model.decoder or --model.name"
         ) from error
 

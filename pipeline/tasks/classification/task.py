@@ -1,7 +1,8 @@
 """One label per image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import albumentations as A
 import numpy as np
@@ -11,20 +12,32 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pipeline.base.errors import UserError
-from pipeline.base.figures import plot_confusion, plot_mistakes
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
-from pipeline.inputs.batches import Images, Targets
-from pipeline.inputs.transforms import Preprocess, train_transform
+from pipeline.frame.submission import OneOf, SubmissionFormat
+from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
+from pipeline.inputs.batches import Targets
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.metric import Needs
 from pipeline.networks.build import build_classifier
-from pipeline.prediction.predict import Request
-from pipeline.prediction.predict import probabilities as view_probabilities
-from pipeline.tasks.task import Mixer, OutputLoss
+from pipeline.prediction.request import Request
+from pipeline.prediction.views import view_means
+from pipeline.tasks.classification.blend import METHODS, blend
+from pipeline.tasks.classification.config import Config, PredictConfig
+from pipeline.tasks.classification.frame import frame_of, likely, to_frame, values_of
+from pipeline.tasks.classification.pictures import plot_confusion, plot_mistakes
+from pipeline.tasks.classification.targets import Labels
+from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows, Task
 
 
-class Classification:
+class Classification(Task[Config]):
     """Truth: a ``label`` column. Predictions: one probability column per class, rows summing to 1."""
 
+    config = Config
     target_columns = ("label",)
+    blend_methods: ClassVar[Mapping[str, str]] = METHODS
+
+    def __init__(self, id_column: str = "image_id", label_column: str = "label") -> None:
+        """The columns of the usual submission."""
+        self.id_column, self.label_column = id_column, label_column
 
     def classes(self, train: pd.DataFrame) -> list[str]:
         """The distinct labels, sorted. Raises UserError where there is only one."""
@@ -39,18 +52,25 @@ class Classification:
         """The labels."""
         return train["label"]
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> "Labels":
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Labels:
         """int64 class indices (N,)."""
-        codes = pd.Index(classes).get_indexer(frame["label"])
-        return Labels(torch.from_numpy(codes.astype("int64")))
+        return Labels(torch.from_numpy(self._codes(frame, classes)))
 
-    def train_transform(self, augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
-        """See `pipeline.inputs.transforms`."""
-        return train_transform(augment, preprocess)
+    def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
+        """See `pipeline.inputs.augment`."""
+        return train_transform(config.augment, preprocess)
 
-    def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def batch_transform(
+        self, config: Config, packed_size: tuple[int, int] | None
+    ) -> Callable[[torch.Tensor, Preprocess], torch.Tensor] | None:
+        """See `pipeline.inputs.augment`."""
+        if not batched_is_enough(config.augment, packed_size, config.model.image_size):
+            return None
+        return lambda images, preprocess: augment_batch(images, config.augment, preprocess.mean)
+
+    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
         """Any timm classifier."""
-        return build_classifier(config, len(classes), load)
+        return build_classifier(config.model, len(classes), config.model.drop_rate, load)
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and the class name; for a mixed target the names and shares."""
@@ -59,80 +79,70 @@ class Classification:
         shares = {classes[int(index)]: float(target[index]) for index in target.argsort(descending=True)[:2]}
         return image, "\n".join(f"{name} {share:.2f}" for name, share in shares.items() if share > 0.005)
 
-    def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> Mixer:
+    def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
         """Mixup, CutMix, one of them at random, or nothing. Mixed targets are probabilities (N, C)."""
-        mixers = []
-        if augment.mixup:
-            mixers.append(v2.MixUp(alpha=augment.mixup, num_classes=len(classes)))
-        if augment.cutmix:
-            mixers.append(v2.CutMix(alpha=augment.cutmix, num_classes=len(classes)))
-        return v2.RandomChoice(mixers) if mixers else lambda images, targets: (images, targets)
+        mixers: list[Any] = []
+        if config.augment.mixup:
+            mixers.append(v2.MixUp(alpha=config.augment.mixup, num_classes=len(classes)))
+        if config.augment.cutmix:
+            mixers.append(v2.CutMix(alpha=config.augment.cutmix, num_classes=len(classes)))
+        return v2.RandomChoice(mixers) if mixers else super().mixer(config, classes)
 
-    def objective(self, config: TrainConfig, targets: Targets) -> OutputLoss:
+    def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """Cross-entropy with torch's label smoothing."""
-        return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.label_smoothing))
+        return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing))
 
-    def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
         """image_id and one float32 probability (softmax) column per class."""
-        for ids, values in view_probabilities(model, softmax, request):
-            yield to_frame(ids, values, request.classes)
+        for ids, values in view_means(model, softmax, request):
+            yield to_frame(ids.tolist(), values, request.classes)
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
         """Arithmetic mean of the probabilities."""
-        mean = np.mean(
-            [frame.drop(columns="image_id").to_numpy() for frame in frames], axis=0, dtype=np.float64
-        )
-        result = pd.DataFrame(mean.astype("float32"), columns=frames[0].columns[1:])
-        result.insert(0, "image_id", frames[0]["image_id"].to_numpy())
-        return result
+        values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
+        mean = np.mean(values, axis=0, dtype=np.float64)
+        return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))
 
-    def report(
-        self, truth: pd.DataFrame, oof: pd.DataFrame, images: Images, classes: Sequence[str], folder: Path
-    ) -> list[Path]:
+    def evidence(
+        self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> tuple[Rows, ...]:
+        """Class indices (N,) with probabilities (N, C) or most probable class indices (N,)."""
+        if needs == "frames":
+            return truth, predictions
+        values = values_of(predictions, classes)
+        if needs == "probabilities":
+            return self._codes(truth, classes), values
+        if needs == "decisions":
+            return self._codes(truth, classes), values.argmax(axis=1)
+        raise self.no_evidence(needs)
+
+    def blend(self, request: BlendRequest) -> Blended:
+        """See `pipeline.tasks.classification.blend`."""
+        return blend(request) if request.method in METHODS else super().blend(request)
+
+    def report(self, request: ReportRequest) -> list[Path]:
         """Confusion matrix, and the images whose true class got the least probability."""
+        truth, oof, images, classes = request.truth, request.oof, request.images, request.classes
+        folder = request.folder
         return [
-            plot_confusion(truth["label"], _predicted(oof, classes), classes, folder / "confusion.png"),
+            plot_confusion(truth["label"], likely(oof, classes), classes, folder / "confusion.png"),
             plot_mistakes(truth, oof, images, classes, folder / "mistakes.png"),
         ]
+
+    def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
+        """An id and one of the classes."""
+        return SubmissionFormat(self.id_column, {self.label_column: OneOf(classes)})
+
+    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+        """The most probable class of each image."""
+        return pd.DataFrame(
+            {self.id_column: predictions["image_id"], self.label_column: likely(predictions, classes)}
+        )
+
+    def _codes(self, frame: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+        return pd.Index(classes).get_indexer(frame["label"]).astype("int64")
 
 
 def softmax(outputs: torch.Tensor) -> torch.Tensor:
     """Probabilities of logits (N, C)."""
     return outputs.softmax(dim=1)
-
-
-class Labels:
-    """One class index per image; augmenting an image leaves it alone."""
-
-    def __init__(self, whole: torch.Tensor) -> None:
-        self.whole = whole
-
-    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
-        """See `pipeline.inputs.batches.Targets`."""
-        return transform(image=read(index))["image"], self.whole[index]
-
-    def batch(self, truths: Sequence[torch.Tensor]) -> torch.Tensor:
-        """int64 (B,)."""
-        return torch.stack(list(truths))
-
-
-def to_frame(ids: Sequence[str], probabilities: torch.Tensor, classes: Sequence[str]) -> pd.DataFrame:
-    """A predictions frame: image_id and one float32 column per class, of probabilities (N, C)."""
-    frame = pd.DataFrame(probabilities.float().numpy(), columns=list(classes))
-    frame.insert(0, "image_id", np.asarray(ids, dtype=object))
-    return frame.astype({"image_id": "str"})
-
-
-def log_loss(truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> float:
-    """Mean negative logarithm of the true class's probability, which is clipped at float32's precision."""
-    from sklearn.metrics import log_loss as of_scikit_learn
-
-    values = predictions[list(classes)].to_numpy(dtype="float64").clip(1e-7, 1)
-    codes = pd.Index(classes).get_indexer(truth["label"])
-    return float(
-        of_scikit_learn(codes, values / values.sum(axis=1, keepdims=True), labels=range(len(classes)))
-    )
-
-
-def _predicted(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    return np.asarray(classes, dtype=object)[predictions[list(classes)].to_numpy().argmax(axis=1)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import name_some
+from pipeline.frame.boxes import box_array
 
 GROUP = 6
 """Numbers for each box."""
@@ -100,6 +101,16 @@ def format_boxes(
         text = " ".join(f"{value / 100:.12g}" for value in sides)
         groups.append(f"{categories[label]} {float(score):.5g} {text}")
     return " ".join(groups)
+
+
+def box_cells(predictions: pd.DataFrame, categories: Mapping[str, int]) -> pd.Series:
+    """The cells of a predictions frame, see `format_boxes`: str, in its row order."""
+    columns = (predictions[name] for name in ("labels", "scores", "boxes"))
+    cells = [
+        format_boxes(labels, scores, box_array(boxes), categories)
+        for labels, scores, boxes in zip(*columns, strict=True)
+    ]
+    return pd.Series(cells, index=predictions.index, dtype="str")
 
 
 def parse_boxes(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

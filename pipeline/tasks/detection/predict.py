@@ -13,9 +13,9 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
-from pipeline.config.config import PredictConfig
-from pipeline.inputs.transforms import Preprocess, letterbox, normalise
-from pipeline.prediction.predict import Request, images_at_once
+from pipeline.inputs.preprocess import Preprocess, letterbox, normalise
+from pipeline.prediction.request import Request, images_at_once
+from pipeline.tasks.detection.config import PredictConfig
 
 FUSION_IOU, MARGIN = 0.55, 0.05
 """IoU above which boxes of several views or models are one object (the value of arXiv 1910.13302), but by a
@@ -29,7 +29,7 @@ Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """boxes float32 (K, 4), scores (K,) and labels int64 (K,) of one image."""
 
 
-def predict_boxes(model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+def predict_boxes(model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
     """Rows of the predictions frame, a batch at a time.
 
     Masks have no mean over views: they are there where the network has them and looks at each image once.
@@ -64,7 +64,7 @@ def model_has_masks(model: nn.Module) -> bool:
 
 
 def _detect(
-    model: nn.Module, images: Sequence[np.ndarray], request: Request, scale: float, flip: bool
+    model: nn.Module, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, flip: bool
 ) -> Iterator[tuple[Any, ...]]:
     """Boxes of each image in its own pixels, from one letterboxed batch; masks in the network's."""
     preprocess, config = request.preprocess, request.config
@@ -88,7 +88,7 @@ def _detect(
         yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
 
 
-def _detect_slices(model: nn.Module, image: np.ndarray, request: Request) -> Found | None:
+def _detect_slices(model: nn.Module, image: np.ndarray, request: Request[PredictConfig]) -> Found | None:
     """Boxes of overlapping tiles, each looked at as if it were an image (SAHI, arXiv 2202.06934).
 
     They complete every view of the whole image, as there, and are no view of their own: an object too small

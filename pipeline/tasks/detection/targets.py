@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from faster_coco_eval.core import mask as coco_mask
 
-from pipeline.config.config import AugmentConfig
 from pipeline.frame.boxes import box_array
 from pipeline.frame.coco_json import run_lengths
+from pipeline.tasks.detection.config import AugmentConfig
 
 LEAST_VISIBLE = 0.25
 """Share of a box that has to be left for it to be learnt from, when a mosaic cuts it or a paste hides it."""
@@ -26,7 +26,7 @@ class Boxes:
     for each batch.
     """
 
-    whole = None
+    fixed: torch.Tensor | None = None
 
     def __init__(
         self, frame: pd.DataFrame, classes: Sequence[str], augment: AugmentConfig, with_masks: bool

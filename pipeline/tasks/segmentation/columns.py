@@ -1,5 +1,6 @@
 """A segmentation submission: one row for each class found in an image, its pixels as run lengths."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,10 @@ class MaskRows:
     id_column: str
     rle_column: str
     classes: int
+
+    def sample_of(self, ids: Sequence[str]) -> pd.DataFrame:
+        """See `Format`: no rows, for which there are is the model's to say."""
+        return pd.DataFrame({self.id_column: [], self.rle_column: []}, dtype="str")
 
     def check_sample(self, sample: pd.DataFrame, test: pd.DataFrame) -> None:
         """See `Format`: which rows there are is the model's to say, so there is nothing to check."""

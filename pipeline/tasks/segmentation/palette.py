@@ -6,6 +6,7 @@ the index, spread over red, green and blue from the highest down.
 
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import atomic_path
+
+MaskReader = Callable[[str, str], np.ndarray]
+"""Decodes the mask at a path, of an image id, to class indices uint8 (H, W)."""
 
 IGNORE = 255
 """Index of pixels that neither train nor count: the borders that VOC's annotators drew around objects."""

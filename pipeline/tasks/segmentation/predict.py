@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.config.config import PredictConfig
-from pipeline.inputs.transforms import normalise
-from pipeline.prediction.predict import Request
+from pipeline.inputs.preprocess import normalise
+from pipeline.prediction.request import Request
 from pipeline.prediction.tiles import predict_tiled
+from pipeline.tasks.segmentation.config import PredictConfig
 from pipeline.tasks.segmentation.stored import save_map
 
 
-def predict_maps(model: nn.Module, request: Request, classes: int) -> Iterator[pd.DataFrame]:
+def predict_maps(model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
     """Write each image's probabilities to ``request.folder`` and yield its row of the predictions frame.
 
     One image is in memory at a time. A file that is there, from a process that was killed, is not made again.

@@ -1,9 +1,10 @@
 """One class for each pixel."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import albumentations as A
 import numpy as np
@@ -11,40 +12,47 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.base.errors import UserError
 from pipeline.base.progress import progress
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
-from pipeline.inputs.batches import Images
-from pipeline.inputs.transforms import Preprocess, segmentation_transform
-from pipeline.networks.segmentation.segmenter import build_segmenter
-from pipeline.prediction.predict import Request
-from pipeline.tasks.segmentation.confusion import Confusion
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.metric import Needs
+from pipeline.networks.segmentation.segmenter import build_segmenter, check_decoder
+from pipeline.prediction.request import Request
+from pipeline.tasks.segmentation.augment import segmentation_transform
+from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
+from pipeline.tasks.segmentation.config import Config, PredictConfig
+from pipeline.tasks.segmentation.counts import pixel_counts
 from pipeline.tasks.segmentation.losses import LogitAdjusted, build_loss
-from pipeline.tasks.segmentation.palette import read_mask
-from pipeline.tasks.segmentation.pictures import overlay, plot_class_iou, plot_panels
+from pipeline.tasks.segmentation.palette import IGNORE, read_mask
+from pipeline.tasks.segmentation.pictures import overlay
 from pipeline.tasks.segmentation.predict import map_path, predict_maps
+from pipeline.tasks.segmentation.report import report
 from pipeline.tasks.segmentation.stored import average_maps, load_map, save_map
-from pipeline.tasks.task import Mixer, OutputLoss
-
-IGNORE = 255
-"""Mask value of pixels that count neither in the loss nor in the score."""
-PANELS = 8
-"""Images shown in the report."""
-COUNTED = 1000
-"""Most masks whose pixels are counted for the classes' shares."""
+from pipeline.tasks.segmentation.targets import Masks, check_size
+from pipeline.tasks.task import OutputLoss, ReportRequest, Rows, Task
 
 
-class Segmentation:
+class Segmentation(Task[Config]):
     """Truth: a ``mask`` column with the path of each image's mask file. Predictions: ``map_file`` with the
     path of each image's probabilities (C, H, W), see `pipeline.tasks.segmentation.stored`, its ``height`` and
     ``width``."""
 
+    config = Config
     target_columns = ("mask",)
+    file_columns: ClassVar[tuple[str, ...]] = ("mask",)
 
-    def __init__(self, classes: Sequence[str], colors: np.ndarray) -> None:
+    def __init__(
+        self, classes: Sequence[str], colors: np.ndarray, id_column: str = "id", rle_column: str = "rle"
+    ) -> None:
         """`classes` by mask value, background first; `colors` uint8 (K, 3) by mask value, one for each class
-        or more."""
+        or more; and the columns of the usual submission."""
         self.names, self.colors = list(classes), colors
+        self.id_column, self.rle_column = id_column, rle_column
+
+    def check(self, config: Config) -> None:
+        """The encoder, the decoder and the losses must exist."""
+        super().check(config)
+        check_decoder(config.model.decoder)
+        build_loss(config.train.loss)
 
     def classes(self, train: pd.DataFrame) -> list[str]:
         """The names given: masks hold numbers alone."""
@@ -58,26 +66,28 @@ class Segmentation:
         """The rarest class of each image. Reads every mask, so that a broken one is found before training."""
         found = []
         with progress("read masks", len(train), "masks") as advance:
-            for row in train.itertuples():
-                mask = self.read(row.mask, row.image_id)
-                _check_size(row.image_id, row.mask, mask.shape, (row.height, row.width))
+            columns = (train[name] for name in ("image_id", "mask", "height", "width"))
+            for image_id, path, height, width in zip(*columns, strict=True):
+                mask = self.read(path, image_id)
+                check_size(image_id, path, mask.shape, (height, width))
                 found.append([int(value) for value in np.unique(mask) if value not in (0, IGNORE)])
                 advance(1)
         counts = Counter(value for values in found for value in values)
         rarest = [min(values, key=lambda value: (counts[value], value), default=0) for values in found]
         return pd.Series([self.names[value] for value in rarest], index=train.index)
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> "Masks":
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Masks:
         """Masks, int64 (B, S, S) in batches."""
         return Masks(frame["mask"].tolist(), frame["image_id"].tolist(), self.read)
 
-    def train_transform(self, augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+    def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
         """The same geometry for image and mask."""
-        return segmentation_transform(augment, preprocess, IGNORE)
+        return segmentation_transform(config.augment, preprocess, IGNORE)
 
-    def build_model(self, config: ModelConfig, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
         """Any timm encoder with a decoder."""
-        return build_segmenter(config, len(classes), load)
+        model = config.model
+        return build_segmenter(model, model.decoder, len(classes), model.drop_rate, load)
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The mask's colours over the image; the names of the classes in it."""
@@ -85,24 +95,19 @@ class Segmentation:
         names = [classes[value] for value in np.unique(mask) if 0 < value < len(classes)]
         return overlay(image, mask, self.colors, 0.5), "\n".join(names[:2])
 
-    def mixer(self, augment: AugmentConfig, classes: Sequence[str]) -> Mixer:
-        """Nothing. Raises UserError where mixup or CutMix is asked for."""
-        if augment.mixup or augment.cutmix:
-            raise UserError("augment.mixup and augment.cutmix are for classification: set them to 0")
-        return lambda images, targets: (images, targets)
-
-    def objective(self, config: TrainConfig, targets: "Masks") -> OutputLoss:
+    def objective(self, config: Config, targets: Masks) -> OutputLoss:
         """The sum of losses that ``train.loss`` names, of adjusted logits where that is asked for."""
-        if not config.logit_adjustment:
-            return OutputLoss(build_loss(config.loss, config.label_smoothing))
-        adjust = partial(LogitAdjusted, pixels=targets.pixels(len(self.names)), tau=config.logit_adjustment)
-        return OutputLoss(build_loss(config.loss, config.label_smoothing, adjust))
+        train = config.train
+        if not train.logit_adjustment:
+            return OutputLoss(build_loss(train.loss, train.label_smoothing))
+        adjust = partial(LogitAdjusted, pixels=targets.pixels(len(self.names)), tau=train.logit_adjustment)
+        return OutputLoss(build_loss(train.loss, train.label_smoothing, adjust))
 
-    def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
+    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
         """image_id, map_file, height and width, an image at a time."""
-        return predict_maps(model, request, len(self.names))
+        return predict_maps(model, request)
 
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: PredictConfig) -> pd.DataFrame:
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
         """Mean of the probabilities, one image in memory at a time; written to `folder`."""
         if len(frames) == 1:
             return frames[0]
@@ -112,79 +117,34 @@ class Segmentation:
             save_map(Path(files[-1]), average_maps([Path(frame["map_file"].iat[row]) for frame in frames]))
         return frames[0].assign(map_file=files)
 
-    def confusion(self, truth: pd.DataFrame, predictions: pd.DataFrame) -> Confusion:
-        """Counts of pixels over all images; the frames hold the same ids in the same order."""
-        total = Confusion(len(self.names))
-        for image_id, mask, map_file in _joined(truth, predictions):
-            total.add(self.read(mask, image_id), load_map(Path(map_file)).argmax(axis=0))
-        return total
-
-    def report(
-        self, truth: pd.DataFrame, oof: pd.DataFrame, images: Images, classes: Sequence[str], folder: Path
-    ) -> list[Path]:
-        """IoU of every class, and the images with the lowest share of right pixels."""
-        total, accuracy = Confusion(len(classes)), []
-        for image_id, mask, map_file in _joined(truth, oof):
-            one = Confusion(len(classes))
-            one.add(self.read(mask, image_id), load_map(Path(map_file)).argmax(axis=0))
-            accuracy.append(one.pixel_accuracy)
-            total.counts += one.counts
-        row_of = pd.Series(range(len(images)), index=images.frame["image_id"])
-        order = np.argsort(accuracy, kind="stable")
-        # The worst, and for comparison some from the middle and the top.
-        shown = [
-            *order[: PANELS // 2],
-            *order[np.linspace(len(order) // 2, len(order) - 1, PANELS // 2, dtype=int)],
+    def evidence(
+        self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> tuple[Rows, ...]:
+        """Counts of pixels (N, C, 3). Each map is decoded once."""
+        if needs == "frames":
+            return truth, predictions
+        if needs != "pixels":
+            raise self.no_evidence(needs)
+        rows = zip(predictions["image_id"], truth["mask"], predictions["map_file"], strict=True)
+        counts = [
+            pixel_counts(self.read(mask, image_id), load_map(map_file).argmax(axis=0), len(self.names))
+            for image_id, mask, map_file in rows
         ]
-        panels = []
-        for position in dict.fromkeys(int(value) for value in shown):
-            image_id = oof["image_id"].iat[position]
-            predicted = load_map(Path(oof["map_file"].iat[position])).argmax(axis=0).astype("uint8")
-            image = images.read(int(row_of[image_id]))
-            mask = self.read(truth["mask"].iat[position], image_id)
-            panels.append((image, mask, predicted, f"{image_id}: {100 * accuracy[position]:.0f} % right"))
-        return [
-            plot_class_iou(total.iou, list(classes), folder / "class_iou.png"),
-            plot_panels(panels, self.colors, list(classes), folder / "panels.png"),
+        return (np.stack(counts) if counts else np.zeros((0, len(self.names), 3), dtype=np.int64),)
+
+    def report(self, request: ReportRequest) -> list[Path]:
+        """See `pipeline.tasks.segmentation.report`."""
+        return report(request, self.read, self.colors)
+
+    def submission_format(self, classes: Sequence[str]) -> MaskRows:
+        """One row for each class found in an image: its id and run lengths."""
+        return MaskRows(self.id_column, self.rle_column, len(classes))
+
+    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+        """The most probable class of each pixel, as run lengths; one image in memory at a time."""
+        rows = [
+            row
+            for image_id, map_file in zip(predictions["image_id"], predictions["map_file"], strict=True)
+            for row in rows_of_mask(image_id, load_map(map_file).argmax(axis=0))
         ]
-
-
-class Masks:
-    """The masks of some images, read when they are needed."""
-
-    whole = None
-
-    def __init__(self, paths: list[str], ids: list[str], read: Callable[[str, str], np.ndarray]) -> None:
-        self.paths, self.ids, self.read = paths, ids, read
-
-    def pixels(self, classes: int) -> np.ndarray:
-        """int64 (classes,): pixels of each class in at most `COUNTED` of the masks, evenly chosen."""
-        step, total = -(-len(self.paths) // COUNTED), np.zeros(IGNORE + 1, dtype=np.int64)
-        with progress("count pixels", len(self.paths[::step]), "masks") as advance:
-            for path, image_id in zip(self.paths[::step], self.ids[::step], strict=True):
-                total += np.bincount(self.read(path, image_id).ravel(), minlength=IGNORE + 1)
-                advance(1)
-        return total[:classes]
-
-    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
-        """See `pipeline.inputs.batches.Targets`."""
-        image, mask = read(index), self.read(self.paths[index], self.ids[index])
-        _check_size(self.ids[index], self.paths[index], mask.shape, image.shape[:2])
-        both = transform(image=image, mask=mask)
-        return both["image"], both["mask"]
-
-    def batch(self, truths: Sequence[np.ndarray]) -> torch.Tensor:
-        """int64 (B, S, S)."""
-        return torch.from_numpy(np.stack(truths)).long()
-
-
-def _joined(truth: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    return zip(predictions["image_id"], truth["mask"], predictions["map_file"], strict=True)
-
-
-def _check_size(image_id: str, path: str, mask: tuple[int, int], image: tuple[int, int]) -> None:
-    if tuple(mask) != tuple(image):
-        raise UserError(
-            f"image {image_id}: its mask {path} has {mask[1]} x {mask[0]} pixels and the image "
-            f"{image[1]} x {image[0]}: replace one of them"
-        )
+        return pd.DataFrame(rows, columns=[self.id_column, self.rle_column], dtype="str")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import AugmentConfig, Config, PredictConfig, TrainConfig
 from pipeline.inputs.batches import Images
+from pipeline.tasks.classification.config import AugmentConfig, Config, PredictConfig, TrainConfig
 from pipeline.tasks.classification.task import Classification, log_loss, softmax, to_frame
 
 TASK = Classification()

@@ -8,14 +8,15 @@ import pytest
 import torch
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
+from pipeline.inputs.transforms import Preprocess
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.inputs.batches import Images, TrainingBatches
-from pipeline.inputs.transforms import Preprocess
 from pipeline.metrics.coco import coco_scores
-from pipeline.prediction.predict import Request, predict
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
+from pipeline.tasks.detection.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.detection.predict import _detect, from_frame, fuse, to_frame
 from pipeline.tasks.detection.targets import mosaic, paste
 from pipeline.tasks.detection.task import Detection
@@ -358,7 +359,7 @@ class TestPaste:
 @pytest.mark.parametrize("mask_head", [False, True])
 def test_a_training_step_and_a_prediction(frame, tmp_path, mask_head):
     config = Config(
-        model=ModelConfig("test_resnet", detector="faster_rcnn", mask_head=mask_head, image_size=64),
+        model=ModelConfig(name="test_resnet", detector="faster_rcnn", mask_head=mask_head, image_size=64),
         augment=AugmentConfig(crop="none", min_scale=0.8, max_scale=1.2, mosaic=0.5, copy_paste=0.5),
         train=TrainConfig(batch_size=3, passes=2, workers=0),
     )

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from pipeline.inputs.transforms import Preprocess
 
 from pipeline.base.errors import UserError
-from pipeline.config.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.inputs.batches import Images
-from pipeline.inputs.transforms import Preprocess
-from pipeline.prediction.predict import Request, predict
+from pipeline.prediction.predict import predict
+from pipeline.prediction.request import Request
 from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
+from pipeline.tasks.segmentation.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, write_mask
 from pipeline.tasks.segmentation.predict import image_probabilities
 from pipeline.tasks.segmentation.stored import load_map
@@ -144,7 +145,7 @@ class TestTraining:
     def test_frozen_stages_and_their_statistics_stay_while_the_decoder_learns(self, frame):
         from pipeline.networks.freeze import set_trainable
 
-        model = TASK.build_model(ModelConfig("test_resnet", decoder="fpn"), VOC_CLASSES)
+        model = TASK.build_model(ModelConfig(name="test_resnet", decoder="fpn"), VOC_CLASSES)
         set_trainable(model, TrainConfig(frozen_stages=-1), 0)
         before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)

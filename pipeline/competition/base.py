@@ -1,0 +1,109 @@
+"""What a competition folder provides: a subclass of `Competition`, the only object that knows its data.
+
+Two methods are needed, `load_train` and `load_test`; the task and the metric are chosen, and everything else
+has a default that a folder replaces where the competition differs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from pipeline.competition.prepared import Prepared
+from pipeline.frame.schema import natural_order
+from pipeline.frame.submission import Format
+from pipeline.metrics.metric import Metric
+from pipeline.raw.files import RawFiles
+from pipeline.tasks.task import Task
+
+SAMPLE_FILES = ("sample_submission.csv", "sampleSubmission.csv", "SampleSubmission.csv")
+"""What organisers call their sample submission."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A public archive with the competition's raw layout (or a small version of it) and its SHA-1."""
+
+    url: str
+    sha1: str
+
+
+@dataclass(frozen=True)
+class OtherFormat:
+    """A further way to hand predictions in.
+
+    Attributes
+    ----------
+    suffix : of the file, such as ``.tar``.
+    write : function of test predictions, the prepared data and the path, which it writes atomically.
+    """
+
+    suffix: str
+    write: Callable[[pd.DataFrame, Prepared, Path], None]
+
+
+class Competition(ABC):
+    """One competition. It has no state: every path is an argument, and an instance can be pickled."""
+
+    task: Task[Any]
+    metric: Metric
+    """What the competition grades by."""
+    extra_metrics: Sequence[Metric] = ()
+    """Further figures for the report and the ledger's sidecar."""
+    kaggle_slug: str | None = None
+    """Kaggle's name of the competition, or None where Kaggle does not host it."""
+    mirror: Mirror | None = None
+    other_formats: ClassVar[Mapping[str, OtherFormat]] = {}
+    """Submission formats besides the CSV file, by name."""
+
+    @property
+    def slug(self) -> str:
+        """Name of the folder under ``competitions``; names data, run and submission folders."""
+        return type(self).__module__.split(".")[-2]
+
+    @abstractmethod
+    def load_train(self, raw: RawFiles) -> pd.DataFrame:
+        """Train frame, see `pipeline.frame.schema`. Raises UserError naming the file and row where the raw
+        files make no sense."""
+
+    @abstractmethod
+    def load_test(self, raw: RawFiles) -> pd.DataFrame:
+        """Test frame; further columns, such as a width, go to `to_submission` as they are."""
+
+    def load_sample_submission(self, raw: RawFiles) -> pd.DataFrame:
+        """The organiser's sample submission, every column read as text. By default sample_submission.csv, or
+        made from the test images where there is none."""
+        name = raw.first_of(*SAMPLE_FILES)
+        if name:
+            return raw.read_csv(name, [])
+        ids = self.load_test(raw)["image_id"].astype("str").sort_values(key=natural_order)
+        return self.submission_format(self.task.classes(self.load_train(raw))).sample_of(ids.tolist())
+
+    def extra_scores(
+        self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> dict[str, float]:
+        """Figures that are no metric of their own, by name; the frames hold the same ids in one order."""
+        return {}
+
+    def submission_format(self, classes: Sequence[str]) -> Format:
+        """Columns of the submission and what each may hold; by default the task's usual ones."""
+        return self.task.submission_format(classes)
+
+    def to_submission(
+        self, predictions: pd.DataFrame, test: pd.DataFrame, classes: Sequence[str]
+    ) -> pd.DataFrame:
+        """Format test predictions as the organiser wants them; by default the task's usual way.
+
+        Parameters
+        ----------
+        test : the rows of the test manifest that belong to `predictions`, in its order.
+        """
+        return self.task.to_submission(predictions, classes)
+
+    @abstractmethod
+    def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
+        """Write a small generated dataset in the raw layout under `raw`; return the truth of its test
+        images."""

@@ -1,0 +1,169 @@
+"""The groups of options that all tasks share. A task adds its own options by a class of the same name.
+
+None can be made with a value out of its limits: that raises UserError.
+
+Field docstrings are the command line's help texts, so they say what a value means and in which unit.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
+
+from pipeline.base.errors import UserError
+from pipeline.config.limits import COUNT, NATURAL, SEED, SHARE, Limit, check_limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Options that belong together."""
+
+    group: ClassVar[str]
+    """What their names begin with on the command line."""
+
+    def __post_init__(self) -> None:
+        check_limits(self.group, self)
+
+    def unused(self) -> dict[str, str]:
+        """The fields that do nothing beside the other choices of the group, each with the reason."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldConfig(Group):
+    """How training images are split into folds."""
+
+    group: ClassVar[str] = "folds"
+    scheme: Literal["stratified", "group", "stratified_group", "holdout"] = "stratified"
+    """stratified: equal class shares; group: a group never straddles folds; holdout: one fold of
+    `valid_ratio` that ignores groups (to hold out whole groups, take scheme=group and use=1)."""
+    count: Annotated[int, Limit(2, 1000)] = 5
+    """Number of folds; holdout has one."""
+    valid_ratio: Annotated[float, Limit(0.001, 0.999)] = 0.1
+    """Share of the images held out for validation; holdout only."""
+    seed: Annotated[int, SEED] = 0
+    """Seed of the split."""
+    use: Annotated[int | None, COUNT] = None
+    """Train only the first `use` folds; None trains all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        there = 1 if self.scheme == "holdout" else self.count
+        if self.use is not None and self.use > there:
+            raise UserError(f"--folds.use is {self.use}, and {self.scheme} makes {there} fold(s)")
+
+    def unused(self) -> dict[str, str]:
+        """See Group."""
+        if self.scheme == "holdout":
+            return {"count": "folds.scheme=holdout makes one fold"}
+        return {"valid_ratio": f"folds.scheme={self.scheme} makes equal folds"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Group):
+    """Which network, and what it starts from."""
+
+    group: ClassVar[str] = "model"
+    name: str = "podium_cifarnet"
+    """Any timm model name, or podium_cifarnet, a small fast network for 32 x 32 images."""
+    image_size: Annotated[int, Limit(8, 8192)] = 32
+    """Side of the square network input in pixels."""
+    pretrained: bool = False
+    """Start from published weights: timm's hub, or its cache, or `weights`. Never silently without."""
+    weights: str | None = None
+    """Start from this checkpoint instead: a file, or a folder that holds one, such as a mounted dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(Group):
+    """Random changes to training images. Nothing here touches validation or test images."""
+
+    group: ClassVar[str] = "augment"
+    horizontal_flip: bool = True
+    """Mirror half of the images."""
+    vertical_flip: bool = False
+    """Turn half of the images upside down."""
+    color_jitter: Annotated[float, SHARE] = 0.0
+    """Strength of brightness, contrast and saturation changes, 0 to 1; hue moves by a quarter of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Group):
+    """The optimisation."""
+
+    group: ClassVar[str] = "train"
+    epochs: Annotated[int, COUNT] = 10
+    """Rounds of training, each followed by a validation and a checkpoint."""
+    passes: Annotated[int, COUNT] = 1
+    """Passes over the training images in each epoch; more than 1 validates small datasets less often."""
+    batch_size: Annotated[int, COUNT] = 256
+    """Images per forward pass."""
+    accumulate: Annotated[int, COUNT] = 1
+    """Batches whose gradients are summed into one optimiser step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """sgd is with Nesterov momentum."""
+    lr: Annotated[float, NATURAL] = 0.1
+    """Peak learning rate of the head, or of everything where the scales below are 1."""
+    momentum: Annotated[float, Limit(0, 0.9999)] = 0.9
+    """SGD momentum."""
+    weight_decay: Annotated[float, NATURAL] = 5e-4
+    """Decay of weight matrices and kernels; biases and norms never decay."""
+    backbone_lr_scale: Annotated[float | None, NATURAL] = None
+    """Learning rate of everything but the head, relative to `lr`. None: 0.1 where the network starts from
+    weights, 1 where all of it is new."""
+    layer_decay: Annotated[float, SHARE] = 1.0
+    """Each layer below the head learns at this fraction of the layer above it."""
+    frozen_stages: Annotated[int, Limit(-1, 1000)] = 0
+    """Stages of the backbone, counted from its input (the stem is the first), that never learn and whose
+    BatchNorm keeps its statistics; -1: all of it, a linear probe."""
+    unfreeze_every: Annotated[int, NATURAL] = 0
+    """Gradual unfreezing: only the head learns at first, and every so many epochs the next stage below it
+    joins; 0 is off."""
+    schedule: Literal["cosine", "step", "one_cycle", "constant"] = "cosine"
+    """cosine: to zero; step: times 0.1 at 50 % and 75 %; one_cycle: linear up for `warmup`, linear down to
+    zero."""
+    warmup: Annotated[float, SHARE] = 0.1
+    """Share of all steps spent raising the learning rate linearly from above zero."""
+    clip_norm: Annotated[float | None, Limit(1e-9)] = None
+    """Largest gradient norm; None leaves gradients alone."""
+    ema: Annotated[float, Limit(0, 0.99999)] = 0.0
+    """Decay per step, which it rises to from 0, of the averaged weights used for prediction, such as 0.999;
+    0 predicts with the last weights."""
+    amp: bool = True
+    """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in
+    it."""
+    keep: Literal["last", "best"] = "last"
+    """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does
+    not."""
+    patience: Annotated[int | None, COUNT] = None
+    """Stop after this many epochs without a better validation score."""
+    max_minutes: Annotated[float | None, NATURAL] = None
+    """Wall time for the training of each fold: it ends before an epoch that would exceed this."""
+    workers: Annotated[int, Limit(0, 1024)] = 2
+    """Processes that load and augment images, where images are not packed."""
+    seed: Annotated[int, SEED] = 0
+    """Seed of weights, order and augmentation."""
+
+    def unused(self) -> dict[str, str]:
+        """See Group."""
+        found = {}
+        if self.optimizer != "sgd":
+            found["momentum"] = f"train.optimizer={self.optimizer} has none"
+        if self.frozen_stages == -1:
+            reason = "train.frozen_stages=-1 lets the backbone learn nothing"
+            found |= dict.fromkeys(("backbone_lr_scale", "layer_decay", "unfreeze_every"), reason)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(Group):
+    """Test-time augmentation: predictions are averaged over every combination of views."""
+
+    group: ClassVar[str] = "predict"
+    flip: bool = True
+    """Also the mirrored image."""
+    batch_size: Annotated[int, COUNT] = 500
+    """Most images (tiles, where there are) per forward pass; large ones are fewer. Does not change the
+    result."""
+
+    def plain(self) -> Self:
+        """The same without test-time augmentation, for the validation after each epoch."""
+        raise NotImplementedError

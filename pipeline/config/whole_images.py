@@ -1,0 +1,63 @@
+"""Groups of options of tasks that say something about an image as a whole."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pipeline.base.errors import UserError
+from pipeline.config.groups import AugmentConfig, PredictConfig
+from pipeline.config.limits import NATURAL, Limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageAugment(AugmentConfig):
+    """Random changes to training images. Nothing here touches validation or test images."""
+
+    crop: Literal["pad", "resized", "none"] = "pad"
+    """pad: reflect-pad by `pad` and crop back; resized: random area and aspect, then resize."""
+    pad: Annotated[int, NATURAL] = 4
+    """Pixels of padding on each side for crop=pad."""
+    min_area: Annotated[float, Limit(0.01, 1)] = 0.35
+    """Smallest share of the image kept by crop=resized."""
+    cutout: Annotated[int, NATURAL] = 0
+    """Side in pixels of one square set to the mean colour; 0 is off."""
+    mixup: Annotated[float, Limit(0, 1000)] = 0.0
+    """Beta parameter of mixup (arXiv 1710.09412); 0 is off."""
+    cutmix: Annotated[float, Limit(0, 1000)] = 0.0
+    """Beta parameter of CutMix (arXiv 1905.04899); 0 is off. With mixup on too, each batch draws one of
+    them."""
+
+    def unused(self) -> dict[str, str]:
+        """See Group."""
+        needs = {"pad": "pad", "min_area": "resized"}
+        reason = f"augment.crop={self.crop} does not use it"
+        return {name: reason for name, crop in needs.items() if crop != self.crop}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewPredict(PredictConfig):
+    """Test-time augmentation: predictions are averaged over every combination of views."""
+
+    shift: Annotated[int, NATURAL] = 0
+    """Also the image moved by this many pixels along both diagonals; 0 is off."""
+    crops: Literal[1, 5] = 1
+    """1: the whole image; 5: also the four corner crops of 7/8 of each side, scaled back up."""
+
+    def plain(self) -> Self:
+        """See PredictConfig."""
+        return type(self)(flip=False, shift=0, crops=1, batch_size=self.batch_size)
+
+
+def check_fit(augment: ImageAugment, predict: ViewPredict, size: int) -> None:
+    """Raise UserError where padding, shift or hole do not fit an image of `size` pixels a side."""
+    pad = augment.pad if augment.crop == "pad" else 0
+    # A mirror has no more to show than the image but one row.
+    limits = {
+        "augment.pad": (pad, size - 1),
+        "predict.shift": (predict.shift, size - 1),
+        "augment.cutout": (augment.cutout, size),
+    }
+    for name, (value, most) in limits.items():
+        if value > most:
+            raise UserError(
+                f"--{name} is {value}, and an image of {size} pixels (--model.image-size) allows {most}"
+            )

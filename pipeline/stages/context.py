@@ -1,0 +1,85 @@
+"""What a command's stages share: the competition, its data, the device, and how a run is made of options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from pipeline.base.device import pick_device
+from pipeline.base.errors import UserError
+from pipeline.base.paths import Paths
+from pipeline.competition.base import Competition
+from pipeline.competition.prepare import prepare
+from pipeline.competition.prepared import Prepared
+from pipeline.competition.sources import Source, Wanted, find_source
+from pipeline.config.config import Entry
+from pipeline.raw.files import is_visible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What all stages of a command share. The data are found, fetched and prepared when a stage first asks
+    for them, because some need no image.
+
+    Attributes
+    ----------
+    configs : the competition's experiments by name.
+    arguments : what was typed after the stage's name.
+    wanted, raw : where the raw files come from, as for `find_source`.
+    """
+
+    competition: Competition
+    configs: Mapping[str, Entry]
+    paths: Paths
+    arguments: tuple[str, ...] = ()
+    wanted: Wanted = "auto"
+    raw: Path | None = None
+
+    @cached_property
+    def source(self) -> Source:
+        """The raw files. Raises UserError as `find_source` does."""
+        return find_source(self.competition, self.paths, self.wanted, self.raw)
+
+    @cached_property
+    def data(self) -> Prepared:
+        """The prepared data. Raises UserError: raw files or sample submission that make no sense."""
+        data = prepare(self.competition, self.source, self.paths.data / self.competition.slug)
+        self.competition.submission_format(data.classes).check_sample(data.sample_submission, data.test)
+        return data
+
+    def data_of(self, run: str, kind: str) -> Prepared:
+        """The data that a run's file is checked against.
+
+        Parameters
+        ----------
+        kind : where the run's images came from; see `Source`.
+
+        Raises
+        ------
+        UserError : they came from a folder and none is given, so that all would be downloaded instead.
+        """
+        folder = self.paths.data / self.competition.slug / "raw"
+        there = folder.is_dir() and any(is_visible(path.name) for path in folder.iterdir())
+        if kind == "folder" and self.wanted == "auto" and self.raw is None and not there:
+            raise UserError(
+                f"{run} was trained on a folder of raw files, and its file is checked against them: give "
+                "the same RAW=<folder> again"
+            )
+        return self.data
+
+    @cached_property
+    def device(self) -> torch.device:
+        """What computes."""
+        return pick_device()
+
+    @property
+    def runs(self) -> Path:
+        """The competition's folder of runs."""
+        return self.paths.runs / self.competition.slug
+
+    @property
+    def submissions(self) -> Path:
+        """The competition's folder of submissions, with the ledger."""
+        return self.paths.submissions / self.competition.slug

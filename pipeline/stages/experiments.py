@@ -1,0 +1,143 @@
+"""From options to experiments: which entry of the configs, with which values changed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import say
+from pipeline.config.config import Config, Ensemble, members_of
+from pipeline.config.limits import option
+from pipeline.experiment.combine import options_of
+from pipeline.experiment.experiment import Experiment
+from pipeline.runs.run import Run
+from pipeline.stages.context import Context
+from pipeline.stages.options import ConfigOptions
+from pipeline.stages.parse import parse
+from pipeline.track.wandb_log import TrackConfig, Tracker
+
+
+def check_values(options: ConfigOptions, context: Context, several: bool) -> None:
+    """Check all that can be checked without any data, for every config that is asked for.
+
+    Parameters
+    ----------
+    several : whether the stage takes more than one.
+
+    Raises
+    ------
+    UserError : there is no such config, values that do not go together, an option that would do nothing.
+    """
+    names = options.names
+    if len(names) > 1 and not several:
+        raise UserError(f"this stage takes one config, not {len(names)}: compare takes several")
+    for name in names:
+        if name not in context.configs:
+            raise UserError(f"there is no config {name!r}: choose one of {', '.join(context.configs)}")
+        changed_configs(options, context, name)
+    if not names:
+        _check_usual(options, context)
+
+
+def _check_usual(options: ConfigOptions, context: Context) -> None:
+    """Which entry auto means shows once there is data; what suits none of them is refused now."""
+    refused: list[UserError] = []
+    usual = [name for name in ("sample", "fast", "base") if name in context.configs]
+    for name in usual:
+        try:
+            changed_configs(options, context, name)
+        except UserError as error:
+            refused.append(error)
+    if usual and len(refused) == len(usual):
+        raise refused[0]
+
+
+def changed_configs(options: ConfigOptions, context: Context, name: str) -> list[Config]:
+    """The experiments of an entry with what was typed. Raises UserError as `check_values` does."""
+    return [_changed(options, context, name, member) for member in members_of(context.configs[name])]
+
+
+def _changed(options: ConfigOptions, context: Context, name: str, member: Config) -> Config:
+    config = parse(type(options), context.arguments, member, context.competition.slug).settings
+    if len(options.names) > 1 and config.model.weights and not member.model.pretrained:
+        say(f"{name} asks for no pretrained weights and starts without: --model.weights is for others")
+        config = replace(config, model=replace(config.model, weights=member.model.weights))
+    refuse_unused(config, context.arguments)
+    context.competition.task.check(config)
+    return config
+
+
+def refuse_unused(config: Config, arguments: Sequence[str]) -> None:
+    """Raise UserError for an option that was typed and does nothing beside the other choices."""
+    typed = {word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")}
+    for group, members in config.unused().items():
+        for name, reason in members.items():
+            full = option(group, name)
+            if typed & {full, full.replace(".", ".no-", 1)}:
+                raise UserError(f"{full} would do nothing, because {reason}: leave it out")
+
+
+def experiments_of(
+    options: ConfigOptions,
+    context: Context,
+    name: str | None = None,
+    track: TrackConfig | None = None,
+    run: str | None = None,
+) -> list[Experiment]:
+    """The experiment of an entry of the configs, or those of an ensemble's members.
+
+    Parameters
+    ----------
+    name : the entry; None takes the one that suits the data.
+    run : an unfinished run to go on with, whose own config is taken.
+    """
+    if run is not None:
+        return [_unfinished(context, run, track)]
+    name = name or default_name(context)
+    entry = context.configs[name]
+    found = []
+    for number, config in enumerate(changed_configs(options, context, name), start=1):
+        label = f"{name}{number}" if isinstance(entry, Ensemble) else name
+        found.append(_experiment(context, label, config, track))
+    return found
+
+
+def default_name(context: Context) -> str:
+    """sample on sample data, else base with a GPU, fast without."""
+    if context.source.kind == "sample":
+        return "sample"
+    return "base" if context.device.type == "cuda" else "fast"
+
+
+def _unfinished(context: Context, name: str, track: TrackConfig | None) -> Experiment:
+    run = Run(context.runs / name)
+    if not (run.folder / "config.json").exists():
+        raise UserError(f"there is no run {name} in {context.runs}: name one of its folders")
+    if run.summary() is not None:
+        raise UserError(f"{name} is finished: the command that made it, without --run, makes a new one")
+    about = run.description()
+    if (about.get("train_data"), about.get("test_data")) != (
+        context.data.train_identity,
+        context.data.test_identity,
+    ):
+        raise UserError(f"{name} was begun on other data than this: give the same RAW= or DATA=")
+    config = options_of(run, context.competition)
+    label = name.rpartition("-")[0].rpartition("-")[0]
+    return replace(_experiment(context, label, config, track), unfinished=run)
+
+
+def _experiment(context: Context, label: str, config: Config, track: TrackConfig | None) -> Experiment:
+    slug = context.competition.slug
+    options: dict[str, Any] = {}
+    if track is not None:
+        options["listener"] = lambda run: Tracker(track, slug, run.name, run.folder)
+    return Experiment(
+        competition=context.competition,
+        name=label,
+        config=config,
+        source_kind=context.source.kind,
+        data=context.data,
+        paths=context.paths,
+        device=str(context.device),
+        **options,
+    )

@@ -1,0 +1,36 @@
+"""Build a Kaggle kernel folder: notebook, metadata, and a dataset of wheels, weights or checkpoints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from pipeline.config.config import Config
+from pipeline.kernel.bundle import BundleOptions, Training, build_bundle
+from pipeline.stages.context import Context
+from pipeline.stages.options import ConfigOptions, TrackOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(BundleOptions, ConfigOptions, TrackOptions):
+    """Options of the bundle; those of the experiment and of wandb are for the stage that the kernel runs."""
+
+
+def run(context: Context, options: Options) -> str:
+    """Build the folder."""
+    training = Training(
+        configs=context.configs,
+        config=options.config,
+        arguments=stage_arguments(context.arguments, options.settings),
+    )
+    return f"kernel: {build_bundle(context.competition, training, options)}"
+
+
+def stage_arguments(arguments: Sequence[str], settings: Config) -> tuple[str, ...]:
+    """Those of the words on the command line that change the experiment or its log, with their values."""
+    starts = (*(f"--{one.name}." for one in fields(settings)), "--track.")
+    kept, keeping = [], False
+    for word in arguments:
+        if word.startswith("--"):
+            keeping = word.startswith(starts)
+        if keeping:
+            kept.append(word)
+    return tuple(kept)

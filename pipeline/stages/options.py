@@ -1,0 +1,70 @@
+"""The options that several stages have. Every field's docstring is its help text."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from pipeline.competition.sources import Wanted
+from pipeline.config.config import Config
+from pipeline.track.wandb_log import TrackConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """No options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """Where the raw files come from."""
+
+    data: Wanted = "auto"
+    """Where raw files come from. auto: the data folder, else Kaggle with credentials, else the generated
+    sample."""
+    raw: Path | None = None
+    """Folder of raw files, only read; instead of --data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOptions(Options):
+    """Where the result goes besides."""
+
+    out: Path | None = None
+    """Also write the stage's result here: the submission, the picture, the table, the exported folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions(Options):
+    """Logging to wandb."""
+
+    track: TrackConfig = field(default_factory=TrackConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigOptions(SourceOptions):
+    """Which experiment; all other options override single values of it."""
+
+    config: str = "auto"
+    """Entry of the competition's configs.py. auto: sample on sample data, else base with a GPU, fast
+    without."""
+    settings: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+
+    @property
+    def names(self) -> list[str]:
+        """The entries asked for; none for auto."""
+        return [] if self.config == "auto" else self.config.split(",")
+
+    @property
+    def name(self) -> str | None:
+        """The one entry asked for; None for auto."""
+        return self.names[0] if self.names else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ConfigOptions, TrackOptions):
+    """An experiment that becomes a run."""
+
+    run: str | None = None
+    """Go on with this unfinished run, under today's code, which it records; its config is its own."""

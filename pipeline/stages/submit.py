@@ -1,0 +1,45 @@
+"""Everything, from raw files to a validated submission file, its report and its ledger row."""
+
+from dataclasses import dataclass
+
+from pipeline.base.errors import UserError
+from pipeline.competition.base import Competition
+from pipeline.stages.context import Context
+from pipeline.stages.experiments import default_name, experiments_of
+from pipeline.stages.finish import deliver_run, finished_run
+from pipeline.stages.options import OutOptions, RunOptions
+from pipeline.stages.predict import predict_all
+from pipeline.stages.upload import upload_unasked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(RunOptions, OutOptions):
+    """Everything, from raw files to a validated submission file, its report and its ledger row."""
+
+    format: str = "csv"
+    """Also write the submission in another of the competition's formats; --out then gets that one."""
+
+
+def check(context: Context, options: Options) -> None:
+    """Refuse an unknown format before anything is fetched."""
+    check_format(options.format, context.competition)
+
+
+def run(context: Context, options: Options) -> str:
+    """Train, predict, score, write."""
+    experiments = experiments_of(options, context, options.name, options.track, options.run)
+    predict_all(experiments)
+    name = experiments[0].name if options.run else options.name or default_name(context)
+    finished = finished_run(experiments, name, context)
+    path = deliver_run(finished, context, options.track, options.out, options.format)
+    upload_unasked(context, options.track, finished.run.name)  # last: what Kaggle says is no part of it
+    return f"submission: {path}"
+
+
+def check_format(name: str, competition: Competition) -> None:
+    """Raise UserError where the competition has no such format."""
+    if name != "csv" and name not in competition.other_formats:
+        raise UserError(
+            f"{competition.slug} has no submission format {name!r}: choose one of "
+            f"{', '.join(['csv', *competition.other_formats])}"
+        )

@@ -1,0 +1,31 @@
+"""Random transforms of an image and its boxes."""
+
+import albumentations as A
+
+from pipeline.inputs.augment import flips_and_colors
+from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, letterbox, mean_color
+from pipeline.tasks.detection.config import AugmentConfig
+
+
+def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
+    """Random transform of an image and its boxes (xyxy pixels, with an ``index`` each): crops that keep
+    boxes, scale jitter, padding, flips. Boxes of which less than a quarter stays are dropped.
+
+    Call with ``image``, ``bboxes`` and ``index``.
+    """
+    size = preprocess.size
+    steps = [
+        A.BBoxSafeRandomCrop(erosion_rate=0.2, p=0.3),
+        *letterbox(preprocess)[:1],
+        A.RandomScale(
+            (augment.min_scale - 1, augment.max_scale - 1),
+            mask_interpolation=MASK_INTERPOLATION,
+            area_for_downscale=DOWNSCALE,
+            p=1.0,
+        ),
+        A.PadIfNeeded(size, size, position="random", fill=mean_color(preprocess)),
+        A.RandomCrop(size, size),
+        *flips_and_colors(augment),
+    ]
+    boxes = A.BboxParams("pascal_voc", ["index"], min_visibility=0.25, min_width=2, min_height=2, clip=True)
+    return A.Compose(steps, bbox_params=boxes)

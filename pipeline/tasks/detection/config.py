@@ -1,0 +1,68 @@
+"""The options of an experiment in detection."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Self
+
+from pipeline.config import config, groups, scales
+from pipeline.config.config import Ensemble
+from pipeline.config.groups import FoldConfig, TrainConfig
+from pipeline.config.limits import COUNT, SHARE
+
+__all__ = ["AugmentConfig", "Config", "Ensemble", "FoldConfig", "ModelConfig", "PredictConfig", "TrainConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(groups.ModelConfig):
+    """Which network, and what it starts from. `name` is the backbone."""
+
+    detector: Literal["faster_rcnn", "retinanet", "fcos", "ssd"] = "fcos"
+    """Two-stage faster_rcnn, one-stage retinanet, fcos or (smallest) ssd."""
+    mask_head: bool = False
+    """With faster_rcnn: also a mask for each box (Mask R-CNN)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(scales.ScaledAugment):
+    """Random changes to training images and their boxes. Nothing here touches validation or test images."""
+
+    mosaic: Annotated[float, SHARE] = 0.0
+    """Share of the images that are put together from four, and cropped."""
+    copy_paste: Annotated[float, SHARE] = 0.0
+    """Share of the images that get objects of another one pasted in, by their masks (arXiv 2012.07177)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(scales.ScaledPredict):
+    """Test-time augmentation: boxes of every combination of views are fused. Tiles, for small objects in
+    large images, are looked at besides the whole image."""
+
+    min_score: Annotated[float, SHARE] = 0.02
+    """Boxes need a greater score."""
+    nms_iou: Annotated[float, SHARE] = 0.6
+    """Of two boxes of a class with a greater IoU only the better is kept."""
+    max_boxes: Annotated[int, COUNT] = 100
+    """Most boxes of an image."""
+    fusion: Literal["wbf", "nms"] = "wbf"
+    """How the boxes of several views become one list: weighted fusion or suppression."""
+
+    def plain(self) -> Self:
+        """See `pipeline.config.groups.PredictConfig`."""
+        return type(self)(
+            flip=False,
+            tile=self.tile,
+            overlap=self.overlap,
+            min_score=self.min_score,
+            nms_iou=self.nms_iou,
+            max_boxes=self.max_boxes,
+            batch_size=self.batch_size,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(config.Config):
+    """One experiment in detection."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    predict: PredictConfig = field(default_factory=PredictConfig)

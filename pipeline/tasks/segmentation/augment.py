@@ -1,0 +1,36 @@
+"""Random transforms of an image and its mask."""
+
+import albumentations as A
+import cv2
+
+from pipeline.inputs.augment import flips_and_colors
+from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, mean_color
+from pipeline.tasks.segmentation.config import AugmentConfig
+
+
+def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignore: int) -> A.Compose:
+    """Random transform of an image and its mask together: rescaled, padded where too small, cropped.
+
+    Where the image is padded the mask gets `ignore`, so that what is not there is not learnt.
+    """
+    size = preprocess.size
+    steps = [
+        A.RandomScale(
+            (augment.min_scale - 1, augment.max_scale - 1),
+            interpolation=cv2.INTER_LINEAR,
+            mask_interpolation=MASK_INTERPOLATION,
+            area_for_downscale=DOWNSCALE,
+            p=1.0,
+        ),
+        A.PadIfNeeded(
+            size,
+            size,
+            border_mode=cv2.BORDER_CONSTANT,
+            position="random",
+            fill=mean_color(preprocess),
+            fill_mask=ignore,
+        ),
+        A.RandomCrop(size, size),
+        *flips_and_colors(augment),
+    ]
+    return A.Compose(steps)

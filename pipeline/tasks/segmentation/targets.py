@@ -1,0 +1,52 @@
+"""The truth of segmentation, for training."""
+
+from collections.abc import Callable, Sequence
+
+import albumentations as A
+import numpy as np
+import torch
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import progress
+from pipeline.tasks.segmentation.palette import IGNORE, MaskReader
+
+COUNTED = 1000
+"""Most masks whose pixels are counted for the classes' shares."""
+
+
+class Masks:
+    """The masks of some images, read when they are needed."""
+
+    fixed: torch.Tensor | None = None
+
+    def __init__(self, paths: list[str], ids: list[str], read: MaskReader) -> None:
+        self.paths, self.ids, self.read = paths, ids, read
+
+    def pixels(self, classes: int) -> np.ndarray:
+        """int64 (classes,): pixels of each class in at most `COUNTED` of the masks, evenly chosen."""
+        step, total = -(-len(self.paths) // COUNTED), np.zeros(IGNORE + 1, dtype=np.int64)
+        with progress("count pixels", len(self.paths[::step]), "masks") as advance:
+            for path, image_id in zip(self.paths[::step], self.ids[::step], strict=True):
+                total += np.bincount(self.read(path, image_id).ravel(), minlength=IGNORE + 1)
+                advance(1)
+        return total[:classes]
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """See `pipeline.inputs.batches.Targets`."""
+        image, mask = read(index), self.read(self.paths[index], self.ids[index])
+        check_size(self.ids[index], self.paths[index], mask.shape, image.shape[:2])
+        both = transform(image=image, mask=mask)
+        return both["image"], both["mask"]
+
+    def batch(self, truths: Sequence[np.ndarray]) -> torch.Tensor:
+        """int64 (B, S, S)."""
+        return torch.from_numpy(np.stack(truths)).long()
+
+
+def check_size(image_id: str, path: str, mask: tuple[int, ...], image: tuple[int, ...]) -> None:
+    """Raise UserError where the shapes (H, W) of a mask and its image differ."""
+    if tuple(mask) != tuple(image):
+        raise UserError(
+            f"image {image_id}: its mask {path} has {mask[1]} x {mask[0]} pixels and the image "
+            f"{image[1]} x {image[0]}: replace one of them"
+        )

@@ -1,0 +1,134 @@
+"""The work of one fold, small enough to be sent to another process, device or machine."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.competition.base import Competition
+from pipeline.competition.prepared import open_prepared
+from pipeline.config.config import Config
+from pipeline.inputs.batches import TrainingBatches
+from pipeline.inputs.preprocess import Preprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One row of history.csv. `score` is the validation metric."""
+
+    epoch: int
+    loss: float
+    lr: float
+    score: float
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FoldLog:
+    """Who is told of a fold's training: `begun` of the parameter groups, `epoch` of every epoch once it is
+    saved."""
+
+    begun: Callable[[list[dict[str, Any]]], None] = lambda groups: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
+
+
+class Listener(Protocol):
+    """Something that keeps a log of a run elsewhere, such as wandb. It can be pickled."""
+
+    def fold(self, fold: int, settings: dict[str, Any]) -> AbstractContextManager[FoldLog]:
+        """Around one fold's training: the log of it."""
+        ...
+
+
+class NoListener:
+    """Nobody listens."""
+
+    def fold(self, fold: int, settings: dict[str, Any]) -> AbstractContextManager[FoldLog]:
+        """See Listener."""
+        return nullcontext(FoldLog())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldJob:
+    """Everything one fold's training depends on: paths, options and numbers; no pixels, no open files.
+
+    Attributes
+    ----------
+    data : folder of prepared data, see `pipeline.competition.prepared`.
+    folds : file of image_id and fold.
+    fold : images of this fold are measured on, all others are learnt from.
+    folder : where last.pt, best.pt and history.csv go.
+    device : as torch names it, such as ``cuda:1``.
+    listener : keeps a log elsewhere.
+    """
+
+    competition: Competition
+    config: Config
+    data: Path
+    folds: Path
+    fold: int
+    folder: Path
+    device: str
+    listener: Listener = field(default_factory=NoListener)
+
+    def seed(self, epoch: int) -> int:
+        """Seed of one epoch (0: of the initial weights), a function of the config's seed, the fold and the
+        epoch."""
+        return int(np.random.SeedSequence([self.config.train.seed, self.fold, epoch]).generate_state(1)[0])
+
+    def open(self) -> "OpenJob":
+        """The job with its data, in the process that does it."""
+        return OpenJob(self)
+
+
+class OpenJob:
+    """A job with its data at hand.
+
+    Attributes
+    ----------
+    train_rows, valid_rows : row numbers of the training split to learn from and to measure on; no overlap.
+    """
+
+    def __init__(self, job: FoldJob) -> None:
+        self.job, self.data = job, open_prepared(job.data)
+        folds = pd.read_parquet(job.folds)
+        ids = self.data.train[["image_id"]]
+        in_fold = ids.merge(folds, on="image_id", validate="one_to_one")["fold"].to_numpy() == job.fold
+        self.train_rows, self.valid_rows = np.flatnonzero(~in_fold), np.flatnonzero(in_fold)
+        self.images = self.data.images("train")
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of every model output."""
+        return self.data.classes
+
+    @cached_property
+    def device(self) -> torch.device:
+        """What computes."""
+        return torch.device(self.job.device)
+
+    @property
+    def truth(self) -> pd.DataFrame:
+        """The train frame's rows to measure on."""
+        return self.data.train.iloc[self.valid_rows]
+
+    def batches(self, preprocess: Preprocess) -> TrainingBatches:
+        """The fold's augmented training batches."""
+        task, config = self.job.competition.task, self.job.config
+        return TrainingBatches(
+            images=self.images,
+            rows=self.train_rows,
+            targets=task.targets(self.data.train.iloc[self.train_rows], self.classes, config),
+            transform=task.train_transform(config, preprocess),
+            batch_transform=task.batch_transform(config, self.images.packed_size),
+            train=config.train,
+            preprocess=preprocess,
+            device=self.device,
+        )

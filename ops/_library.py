@@ -60,21 +60,23 @@ def _load() -> Loaded:
 LOADED = _load()
 
 
-def define(schema: str, reference: Callable) -> torch._ops.OpOverload:
+def define(
+    schema: str, reference: Callable, compiled_for: Sequence[str] = ("cpu", "cuda")
+) -> torch._ops.OpOverload:
     """Declare an operator and return it.
 
     Parameters
     ----------
     schema : name, arguments and results, in torch's schema language.
     reference : the same operator in plain torch; it serves the devices that have no compiled kernel.
+    compiled_for : whose libraries have a kernel.
     """
     name = schema.partition("(")[0]
     qualified = f"{NAMESPACE}::{name}"
     torch.library.define(qualified, schema[len(name) :], tags=(torch.Tag.pt2_compliant_tag,))
-    if not LOADED.cpu:
-        torch.library.impl(qualified, "cpu", reference)
-    if not LOADED.cuda:
-        torch.library.impl(qualified, "cuda", reference)
+    for device in ("cpu", "cuda"):
+        if not getattr(LOADED, device) or device not in compiled_for:
+            torch.library.impl(qualified, device, reference)
     return getattr(getattr(torch.ops, NAMESPACE), name).default
 
 
@@ -143,7 +145,7 @@ def register_derivative(
     backward, setup_context : as for `torch.library.register_autograd`.
     tangent : called with the arguments' primals and tangents, two tuples (None where an argument has no
         tangent, a list of these for a list of tensors), and the operator's result; gives the tangent of the
-        result, of its first tensor where there are several that are no list.
+        result; of a tuple of tensors a tuple, or that of the first.
     """
     gives_list = str(operator._schema.returns[0].type) == "List[Tensor]"
 
@@ -173,7 +175,8 @@ def register_derivative(
         if gives_list:
             return [_dual(one, of_one) for one, of_one in zip(result, moved, strict=True)]
         if isinstance(result, tuple):
-            return _dual(result[0], moved), *result[1:]
+            moved = moved if isinstance(moved, tuple) else (moved,)
+            return *map(_dual, result[: len(moved)], moved), *result[len(moved) :]
         return _dual(result, moved)
 
     _FRAGMENT.impl(operator._schema.name.partition("::")[2], kernel, "Autograd", with_keyset=True)
@@ -184,7 +187,7 @@ LEVEL = 0
 _FRAGMENT = torch.library.Library(NAMESPACE, "FRAGMENT")
 
 
-def dual_of(primal: torch.Tensor, tangent: torch.Tensor | None) -> torch.Tensor:
+def dual_of(primal: torch.Tensor | None, tangent: torch.Tensor | None) -> torch.Tensor | None:
     """A dual tensor, or `primal` where there is no tangent."""
     return primal if tangent is None else forward_ad.make_dual(primal, tangent, level=LEVEL)
 
@@ -226,7 +229,9 @@ def _is_moved(derivative: object) -> bool:
     return any(one is not None for one in many)
 
 
-def _dual(primal: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:
+def _dual(primal: torch.Tensor, tangent: torch.Tensor | None) -> torch.Tensor:
+    if tangent is None:
+        return primal
     # A tangent must lie in memory as its primal does.
     placed = torch.empty_like(primal).copy_(tangent) if tangent.stride() != primal.stride() else tangent
     return forward_ad.make_dual(primal, placed, level=LEVEL)

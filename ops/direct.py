@@ -18,6 +18,8 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from ops._library import LOADED, NAMESPACE
 
+COMPILED = LOADED.cpu and torch._C._dispatch_has_kernel_for_dispatch_key(f"{NAMESPACE}::direct_nms", "CPU")
+"""Whether the library has the direct operators; the tests' emulation of a GPU has not."""
 _transforms = torch._C._functorch.peek_interpreter_stack
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._get_tracing_state
@@ -39,7 +41,7 @@ def is_eager() -> bool:
     """Whether calls are carried out as they come: nothing is compiled, exported, traced or transformed."""
     return (
         not is_compiling()
-        and LOADED.cpu
+        and COMPILED
         and _transforms() is None
         and not _dispatch_modes()
         and _tracing() is None

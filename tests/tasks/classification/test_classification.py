@@ -1,6 +1,7 @@
 """What is particular to one label per image."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,10 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.inputs.batches import Images
-from pipeline.tasks.classification.config import AugmentConfig, Config, PredictConfig, TrainConfig
-from pipeline.tasks.classification.task import Classification, log_loss, softmax, to_frame
+from pipeline.tasks.classification.config import AugmentConfig, Config, TrainConfig
+from pipeline.tasks.classification.frame import likely, to_frame
+from pipeline.tasks.classification.task import Classification, softmax
+from pipeline.tasks.task import ReportRequest
 
 TASK = Classification()
 CLASSES = ["cat", "dog", "emu"]
@@ -32,7 +35,7 @@ class TestTargets:
 
     def test_targets_follow_the_stored_class_order_and_not_the_alphabet(self):
         frame = pd.DataFrame({"label": ["cat", "emu", "dog", "cat"]})
-        targets = TASK.targets(frame, ["emu", "cat", "dog"], Config()).whole
+        targets = TASK.targets(frame, ["emu", "cat", "dog"], Config()).fixed
         assert targets.tolist() == [1, 0, 2, 1] and targets.dtype == torch.int64
 
     def test_strata_are_the_labels(self):
@@ -45,9 +48,10 @@ class TestTargets:
         assert TASK.draw(image, torch.tensor([1.0, 0.0, 0.0]), CLASSES)[1] == "cat 1.00"
 
 
-def _loss(config: TrainConfig):
+def _loss(smoothing: float):
     """The objective of a network that returns its input."""
-    objective = TASK.objective(config, TASK.targets(pd.DataFrame({"label": CLASSES}), CLASSES, Config()))
+    config = Config(train=TrainConfig(label_smoothing=smoothing))
+    objective = TASK.objective(config, TASK.targets(pd.DataFrame({"label": CLASSES}), CLASSES, config))
     return lambda logits, targets: objective(torch.nn.Identity(), logits, targets)
 
 
@@ -58,24 +62,26 @@ class TestLoss:
 
     @pytest.mark.parametrize("smoothing, expected", [(0.0, 0.4170300), (0.1, 0.5136966)])
     def test_label_smoothing_is_torchs(self, smoothing, expected):
-        loss = _loss(TrainConfig(label_smoothing=smoothing))
+        loss = _loss(smoothing)
         assert loss(self.logits, torch.tensor([0])).item() == pytest.approx(expected, abs=1e-6)
 
     @pytest.mark.parametrize("smoothing, expected", [(0.0, 0.4170300), (0.1, 0.5136966)])
     def test_a_mixed_target_of_one_class_costs_the_same(self, smoothing, expected):
-        loss = _loss(TrainConfig(label_smoothing=smoothing))
+        loss = _loss(smoothing)
         assert loss(self.logits, torch.tensor([[1.0, 0, 0]])).item() == pytest.approx(expected, abs=1e-6)
 
     def test_smoothed_targets_sum_to_one(self):
         """With equal logits every class costs log C, so the loss is log C where the weights sum to 1."""
         for count in (2, 3, 10):
-            loss = _loss(TrainConfig(label_smoothing=0.1))
+            loss = _loss(0.1)
             assert loss(torch.zeros(1, count), torch.tensor([0])).item() == pytest.approx(
                 math.log(count), abs=1e-6
             )
 
 
 class TestMixer:
+    both = Config(augment=AugmentConfig(mixup=1.0, cutmix=1.0))
+
     def batch(self, count: int = 63) -> tuple[torch.Tensor, torch.Tensor]:
         """Images of one value each, equal to the class number plus one."""
         targets = torch.arange(count) % 3
@@ -83,13 +89,13 @@ class TestMixer:
 
     def test_nothing_asked_for_changes_nothing(self):
         images, targets = self.batch()
-        mixed, mixed_targets = TASK.mixer(AugmentConfig(), CLASSES)(images, targets)
+        mixed, mixed_targets = TASK.mixer(Config(), CLASSES)(images, targets)
         assert mixed is images and mixed_targets is targets
 
     @pytest.mark.parametrize("augment", [AugmentConfig(mixup=0.8), AugmentConfig(cutmix=1.0)])
     def test_targets_are_shares_of_what_is_in_the_image(self, augment):
         torch.manual_seed(0)
-        mixer = TASK.mixer(augment, CLASSES)
+        mixer = TASK.mixer(Config(augment=augment), CLASSES)
         values = torch.tensor([1.0, 2.0, 3.0])
         lambdas = set()
         for _ in range(5):
@@ -104,7 +110,7 @@ class TestMixer:
 
     def test_with_both_each_batch_draws_one(self):
         torch.manual_seed(0)
-        mixer = TASK.mixer(AugmentConfig(mixup=1.0, cutmix=1.0), CLASSES)
+        mixer = TASK.mixer(self.both, CLASSES)
         cut = []
         for _ in range(40):
             images, targets = mixer(*self.batch())
@@ -113,7 +119,7 @@ class TestMixer:
         assert 8 <= sum(cut) <= 32
 
     def test_the_seed_decides(self):
-        mixer = TASK.mixer(AugmentConfig(mixup=1.0, cutmix=1.0), CLASSES)
+        mixer = TASK.mixer(self.both, CLASSES)
         results = []
         for _ in range(2):
             torch.manual_seed(3)
@@ -147,29 +153,62 @@ class TestPredictions:
             predictions({"a": [1, 0, 0], "b": [0, 1, 0]}),
             predictions({"a": [0, 0, 1], "b": [0, 1, 0]}),
         )
-        mean = TASK.average([first, second], tmp_path, PredictConfig())
+        mean = TASK.average([first, second], tmp_path, Config())
         pd.testing.assert_frame_equal(mean, predictions({"a": [0.5, 0, 0.5], "b": [0, 1, 0]}))
 
     def test_an_average_of_many_keeps_its_precision(self, tmp_path):
         third = predictions({"a": [1 / 3, 1 / 3, 1 / 3]})
-        mean = TASK.average([third] * 1000, tmp_path, PredictConfig())
+        mean = TASK.average([third] * 1000, tmp_path, Config())
         pd.testing.assert_frame_equal(mean, third, rtol=1e-7)
 
 
-def test_log_loss_by_hand_and_of_certain_mistakes():
+class TestEvidence:
     truth = pd.DataFrame({"image_id": ["a", "b"], "label": ["dog", "emu"]})
-    given = predictions({"a": [0.2, 0.5, 0.3], "b": [0.5, 0.25, 0.25]})
-    assert log_loss(truth, given, CLASSES) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
-    wrong = predictions({"a": [1, 0, 0], "b": [0, 0, 1]})
-    assert 1 < log_loss(truth, wrong, CLASSES) < math.inf
+    given = predictions({"a": [0.25, 0.5, 0.25], "b": [0.5, 0.25, 0.25]})
+
+    def test_probabilities_are_those_of_the_frame_with_true_class_indices(self):
+        indices, values = TASK.evidence("probabilities", self.truth, self.given, CLASSES)
+        assert indices.tolist() == [1, 2] and indices.dtype == np.int64
+        assert values.tolist() == [[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]] and values.dtype == np.float64
+
+    def test_the_most_probable_class_is_the_decision(self):
+        indices, decided = TASK.evidence("decisions", self.truth, self.given, CLASSES)
+        assert indices.tolist() == [1, 2] and decided.tolist() == [1, 0]
+        assert likely(self.given, CLASSES).tolist() == ["dog", "cat"]
+
+    def test_the_order_of_the_classes_is_the_one_given(self):
+        indices, decided = TASK.evidence("decisions", self.truth, self.given, CLASSES[::-1])
+        assert indices.tolist() == [1, 0] and decided.tolist() == [1, 2]
+
+    def test_frames_are_handed_through(self):
+        truth, given = TASK.evidence("frames", self.truth, self.given, CLASSES)
+        assert truth is self.truth and given is self.given
+
+    @pytest.mark.parametrize("needs", ["pixels", "boxes", "values"])
+    def test_a_metric_of_something_else_is_refused(self, needs):
+        with pytest.raises(UserError, match=f"classification has no {needs}: choose a metric"):
+            TASK.evidence(needs, self.truth, self.given, CLASSES)
+
+
+def report_of(truth: pd.DataFrame, oof: pd.DataFrame, folder: Path) -> list[Path]:
+    """The pictures for black images."""
+    images = Images(truth, np.zeros((len(truth), 8, 8, 3), dtype="uint8"))
+    request = ReportRequest(
+        truth=truth,
+        oof=oof,
+        images=images,
+        classes=CLASSES,
+        evidence=lambda needs: TASK.evidence(needs, truth, oof, CLASSES),
+        folder=folder,
+    )
+    return TASK.report(request)
 
 
 def test_the_report_draws_the_confusion_and_the_mistakes(tmp_path):
     ids = [f"{number}" for number in range(12)]
     truth = pd.DataFrame({"image_id": ids, "label": CLASSES * 4})
     oof = predictions(dict(zip(ids, np.roll(np.eye(3), 1, axis=1).tolist() * 4, strict=True)))
-    packed = np.zeros((12, 8, 8, 3), dtype="uint8")
-    pictures = TASK.report(truth, oof, Images(truth, packed), CLASSES, tmp_path)
+    pictures = report_of(truth, oof, tmp_path)
     assert [path.name for path in pictures] == ["confusion.png", "mistakes.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
@@ -177,5 +216,4 @@ def test_the_report_draws_the_confusion_and_the_mistakes(tmp_path):
 def test_the_report_of_a_perfect_model_can_be_drawn(tmp_path):
     truth = pd.DataFrame({"image_id": ["a", "b", "c"], "label": CLASSES})
     oof = predictions(dict(zip("abc", np.eye(3).tolist(), strict=True)))
-    images = Images(truth, np.zeros((3, 8, 8, 3), dtype="uint8"))
-    assert len(TASK.report(truth, oof, images, CLASSES, tmp_path)) == 2
+    assert len(report_of(truth, oof, tmp_path)) == 2

@@ -1,13 +1,15 @@
 """Our operators against torchvision's (ensemble-boxes' for box fusion), on the CPU: ``make bench-ops``.
 
 Prints a Markdown table and exits with status 1 where a ratio misses its target by more than a fifth. Ours run
-with ``validate=False``, because torchvision checks no values either.
+with ``validate=False``, because torchvision checks no values either; but small sizes as they are called,
+checks and all, on one thread. ``--small`` times those alone.
 """
 
+import argparse
 import importlib.util
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -17,9 +19,13 @@ from torchvision.ops import boxes as tv_boxes
 from benchmarks.compare import Case, measure
 from ops import (
     batched_nms,
+    box_area,
+    box_giou,
     box_iou,
     box_iou_rotated,
+    deform_conv2d,
     nms,
+    ps_roi_align,
     roi_align,
     roi_pool,
     weighted_boxes_fusion,
@@ -143,6 +149,62 @@ def box_cases() -> Iterator[Case]:
     )
 
 
+def convolution_cases() -> Iterator[Case]:
+    """deform_conv2d, forward, and with its gradients."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    input, weight = noise(2, 64, 32, 32), noise(64, 64, 3, 3)
+    given = (input, noise(2, 18, 32, 32), weight, noise(64))
+    mask, sides = noise(2, 9, 32, 32).sigmoid(), (deform_conv2d, torchvision.ops.deform_conv2d)
+    name = "deform_conv2d with a mask (2,64,32,32), 3x3"
+    yield Case(name, *(lambda side=side: side(*given, 1, 1, mask=mask) for side in sides), 1)
+    leaves = [one.clone().requires_grad_() for one in (*given, mask)]
+
+    def with_gradients(side: Callable) -> None:
+        torch.autograd.grad(side(*leaves[:4], 1, 1, mask=leaves[4]).sum(), leaves)
+
+    yield Case(f"{name}, and gradients", *(lambda side=side: with_gradients(side) for side in sides), 1)
+
+
+def small_cases() -> Iterator[Case]:
+    """Few boxes and RoIs, where the calls themselves count."""
+    theirs = torchvision.ops
+    for count, target in ((0, 1), (1, 1), (10, 1), (300, 5)):
+        box, score = random_boxes(count, clustered=False)
+        label = torch.randint(0, 5, (count,), generator=torch.Generator().manual_seed(1))
+        for name, ours, peer, given in (
+            ("box_area", box_area, theirs.box_area, (box,)),
+            ("box_iou", box_iou, theirs.box_iou, (box, box)),
+            ("box_giou", box_giou, theirs.generalized_box_iou, (box, box)),
+            ("nms", nms, theirs.nms, (box, score, 0.5)),
+            ("batched_nms", batched_nms, theirs.batched_nms, (box, score, label, 0.5)),
+        ):
+            aim = min(target, 3) if name == "box_area" else target
+            both = [lambda side=side, given=given: side(*given) for side in (ours, peer)]
+            yield Case(f"{name} of {count}, one thread", *both, aim)
+    features = torch.randn(1, 16, 20, 20, generator=torch.Generator().manual_seed(0))
+    for count in (0, 1, 4, 32, 300):
+        rois = _rois(count, features, 1.0, torch.Generator().manual_seed(1))
+        for name, ours, peer, how in (
+            ("roi_align", roi_align, theirs.roi_align, (7, 1.0, 2)),
+            ("roi_pool", roi_pool, theirs.roi_pool, (7, 1.0)),
+            ("ps_roi_align", ps_roi_align, theirs.ps_roi_align, (2, 1.0, 2)),
+        ):
+            both = [lambda side=side, rois=rois, how=how: side(features, rois, *how) for side in (ours, peer)]
+            yield Case(f"{name} (1,16,20,20), {count} rois, one thread", *both, 1)
+    large = torch.randn(1, 256, 200, 304, generator=torch.Generator().manual_seed(0))
+    roi = torch.tensor([[0, 10, 10, 800, 600.0]])
+    both = [lambda side=side: side(large, roi, 7, 0.25, 2) for side in (roi_align, theirs.roi_align)]
+    yield Case("roi_align (1,256,200,304), 1 roi of most of it, one thread", *both, 1)
+    same = torch.tensor([[0, 0, 10, 10.0]]).repeat(10_000, 1)
+    score = torch.rand(10_000, generator=torch.Generator().manual_seed(0))
+    both = [lambda side=side: side(same, score, 1.0) for side in (nms, theirs.nms)]
+    yield Case("nms 10,000 identical boxes, t 1, one thread", *both, 5, repeats=3)
+
+
 def _load_ensemble_boxes():
     """The one module that is needed; the package's __init__ would also import numba."""
     path = PEERS / "ensemble_boxes" / "ensemble_boxes_wbf.py"
@@ -154,13 +216,18 @@ def _load_ensemble_boxes():
 
 def main() -> None:
     """Print the table; exit with status 1 where a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_ops", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="time small sizes only")
+    large = () if parser.parse_args().small else (nms_cases, roi_cases, box_cases, convolution_cases)
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"torchvision {torchvision.__version__}; medians of interleaved calls\n"
     )
     print("| case | ours, ms | peer, ms | ratio | target |\n|---|---|---|---|---|", flush=True)
     missed = 0
-    for cases in (nms_cases, roi_cases, box_cases):
+    for cases in (*large, small_cases):
+        if cases is small_cases:
+            torch.set_num_threads(1)
         for case in cases():
             result = measure(case)
             print(result.row(), flush=True)

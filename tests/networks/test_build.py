@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.classification.config import Config, ModelConfig
-from pipeline.inputs.transforms import Preprocess
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.build import build_classifier
+from pipeline.tasks.classification.config import Config, ModelConfig
 from pipeline.training.checkpoint import Checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ class TestSmallImages:
         ],
     )
     def test_32_pixels_go_through(self, name, final_side):
-        model = build_classifier(ModelConfig(name), num_classes=7)
+        model = build_classifier(ModelConfig(name=name), num_classes=7)
         assert model.training
         model.eval()
         with torch.inference_mode():
@@ -90,7 +90,7 @@ class TestSmallImages:
 
 
 def test_dropout_reaches_the_network():
-    assert build_classifier(ModelConfig(name=SMALL, drop_rate=0.25), 10).drop_rate == 0.25
+    assert build_classifier(ModelConfig(name=SMALL), 10, drop_rate=0.25).drop_rate == 0.25
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,10 @@ class TestLocalWeights:
         own = build_classifier(ModelConfig(name="resnet18"), 10)
         preprocess = Preprocess.of_model(own, 32)
         path = tmp_path / "best.pt"
-        Checkpoint(own.state_dict(), Config(), [str(n) for n in range(10)], preprocess, {}).save(path)
+        classes = [str(number) for number in range(10)]
+        Checkpoint(
+            state=own.state_dict(), config=Config(), classes=classes, preprocess=preprocess, training={}
+        ).save(path)
         model = build_classifier(ModelConfig(name="resnet18", weights=str(path)), 10)
         assert all(torch.equal(value, own.state_dict()[name]) for name, value in model.state_dict().items())
         assert len(capsys.readouterr().err.splitlines()) == 1, "nothing was skipped"
@@ -184,7 +187,7 @@ class TestLocalWeights:
 
     def test_local_weights_take_the_place_of_published_ones(self, tmp_path, trained):
         torch.save(trained.state_dict(), tmp_path / "w.pt")
-        config = ModelConfig(name=SMALL, 160, pretrained=True, weights=str(tmp_path / "w.pt"))
+        config = ModelConfig(name=SMALL, image_size=160, pretrained=True, weights=str(tmp_path / "w.pt"))
         assert torch.equal(build_classifier(config, 10).fc.weight, trained.fc.weight)
 
 
@@ -195,7 +198,7 @@ def test_published_weights_without_a_network_name_the_three_ways_out(tmp_path):
         "from pipeline.base.errors import UserError\n"
         "from pipeline.networks.build import build_classifier\n"
         "try:\n"
-        f"    build_classifier(ModelConfig({SMALL!r}, 160, pretrained=True), 10)\n"
+        f"    build_classifier(ModelConfig(name={SMALL!r}, image_size=160, pretrained=True), 10)\n"
         "except UserError as error:\n"
         "    print(error)\n"
     )

@@ -13,7 +13,7 @@ from pipeline.networks.detection.detector import DETECTORS, build_detector
 from pipeline.networks.detection.fcos import assign, centerness_of
 from pipeline.networks.detection.fcos import decode as fcos_decode
 from pipeline.networks.detection.masks_in_boxes import mask_targets, paste
-from pipeline.networks.detection.parts import grid_anchors, suppress
+from pipeline.networks.detection.parts import Detector, grid_anchors, suppress
 from pipeline.networks.groups import parameter_groups
 from pipeline.tasks.detection.config import ModelConfig, TrainConfig
 
@@ -22,10 +22,12 @@ BACKBONE = "mobilenetv2_035"
 VARIANTS = [*DETECTORS, "mask_rcnn"]
 
 
-def config(variant: str, **options) -> ModelConfig:
-    kind = "faster_rcnn" if variant == "mask_rcnn" else variant
-    options = {"name": BACKBONE, "image_size": SIDE, "mask_head": variant == "mask_rcnn", **options}
-    return ModelConfig(detector=kind, **options)
+def build(variant: str, load: bool = True, mask_head: bool = False, **options) -> Detector:
+    """The detector of a variant, with three classes; `options` are the config's."""
+    config = ModelConfig(**{"name": BACKBONE, "image_size": SIDE, **options})
+    if variant == "mask_rcnn":
+        return build_detector(config, "faster_rcnn", CLASSES, mask_head=True, load=load)
+    return build_detector(config, variant, CLASSES, mask_head, load)
 
 
 @pytest.fixture(params=VARIANTS)
@@ -36,7 +38,7 @@ def variant(request) -> str:
 @pytest.fixture
 def model(variant):
     torch.manual_seed(0)
-    return build_detector(config(variant), CLASSES).to(memory_format=torch.channels_last)
+    return build(variant).to(memory_format=torch.channels_last)
 
 
 def images(count: int = 2) -> torch.Tensor:
@@ -108,7 +110,7 @@ LONG = {"faster_rcnn", "mask_rcnn"}
 def test_one_batch_is_learned_by_heart(variant):
     """Boxes of one colour each on grey, found again with their classes."""
     torch.manual_seed(0)
-    model = build_detector(config(variant), CLASSES)
+    model = build(variant)
     pixels = torch.zeros(2, 3, SIDE, SIDE)
     for image, truth in zip(pixels, TWO, strict=True):
         for box, label in zip(truth["boxes"].int().tolist(), truth["labels"].tolist(), strict=True):
@@ -255,25 +257,25 @@ class TestBuild:
 
     @pytest.mark.parametrize("name", ["resnet10t", "swin_tiny_patch4_window7_224"])
     def test_other_backbones(self, name):
-        model = build_detector(config("ssd", name=name), CLASSES).eval()
+        model = build("ssd", name=name).eval()
         assert len(model.detect(images(1), score_threshold=0.0)) == 1
 
     def test_a_classifiers_weights_fit_the_backbone(self, tmp_path):
         classifier = timm.create_model(BACKBONE, num_classes=5)
         torch.save(classifier.state_dict(), tmp_path / "w.pt")
-        model = build_detector(config("fcos", weights=str(tmp_path / "w.pt")), CLASSES)
+        model = build("fcos", weights=str(tmp_path / "w.pt"))
         own, given = model.backbone.state_dict(), classifier.state_dict()
         assert all(torch.equal(value, given[name]) for name, value in own.items())
 
     def test_a_checkpoint_that_replaces_them_anyway_loads_none(self, tmp_path):
         gone = {"weights": str(tmp_path / "gone.pt")}
         with pytest.raises(UserError):
-            build_detector(config("fcos", **gone), CLASSES)
+            build("fcos", **gone)
         for options in (gone, {"pretrained": True}):
             torch.manual_seed(0)
-            found = build_detector(config("fcos", **options), CLASSES, load=False).state_dict()
+            found = build("fcos", load=False, **options).state_dict()
             torch.manual_seed(0)
-            random = build_detector(config("fcos"), CLASSES).state_dict()
+            random = build("fcos").state_dict()
             assert all(torch.equal(value, random[name]) for name, value in found.items())
 
     @pytest.mark.parametrize(
@@ -294,8 +296,12 @@ class TestBuild:
     )
     def test_what_cannot_be_built_is_one_sentence(self, options, message):
         with pytest.raises(UserError, match=message) as error:
-            build_detector(config("fcos", **options), CLASSES)
+            build("fcos", **options)
         assert "\n" not in str(error.value)
+
+    def test_an_unknown_detector_is_answered_with_those_there_are(self):
+        with pytest.raises(UserError, match="no detector is called 'yolo': there are faster_rcnn, fcos, re"):
+            build("yolo")
 
 
 class TestParts:

@@ -37,7 +37,7 @@ class Wrapped(nn.Module):
 
 def build(name: str, wrapped: bool = False, size: int = 32) -> nn.Module:
     torch.manual_seed(0)
-    model = Wrapped(name) if wrapped else build_classifier(ModelConfig(name, image_size=size), 3)
+    model = Wrapped(name) if wrapped else build_classifier(ModelConfig(name=name, image_size=size), 3)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)  # zero in each residual branch's last: nothing before it would move
@@ -133,7 +133,7 @@ class TestModes:
         assert model.training and model.layer2.training and model.layer2[0].bn1.training and model.fc.training
 
     def test_dropout_before_the_head_stays_on_for_a_linear_probe(self):
-        model = build_classifier(ModelConfig(name="mobilenetv2_100", drop_rate=0.3), 3)
+        model = build_classifier(ModelConfig(name="mobilenetv2_100"), 3, drop_rate=0.3)
         set_trainable(model, TrainConfig(frozen_stages=-1), 0)
         assert model.training and not any(
             m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d)

@@ -17,7 +17,7 @@ NAMES = ("podium_cifarnet", "resnet18", "mobilenetv2_100", "vit_tiny_patch16_224
 
 @functools.cache
 def network(name: str) -> nn.Module:
-    return build_classifier(ModelConfig(name), num_classes=10)
+    return build_classifier(ModelConfig(name=name), num_classes=10)
 
 
 def rates(model: nn.Module, config: TrainConfig) -> dict[str, tuple[float, float]]:

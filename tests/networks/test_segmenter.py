@@ -9,14 +9,16 @@ from pipeline.base.errors import UserError
 from pipeline.networks.freeze import stages
 from pipeline.networks.groups import parameter_groups
 from pipeline.networks.segmentation.fcn import SummedScores, bilinear_kernel
-from pipeline.networks.segmentation.segmenter import DECODERS, build_segmenter
+from pipeline.networks.segmentation.segmenter import DECODERS, Segmenter, build_segmenter
 from pipeline.tasks.segmentation.config import ModelConfig, TrainConfig
 
 CNN = "test_resnet"
 
 
-def build(name: str = CNN, decoder: str = "fpn", load: bool = False, **options):
-    return build_segmenter(ModelConfig(name, decoder=decoder, image_size=64, **options), 5, load)
+def build(
+    name: str = CNN, decoder: str = "fpn", drop_rate: float = 0.0, load: bool = False, **options
+) -> Segmenter:
+    return build_segmenter(ModelConfig(name=name, image_size=64, **options), decoder, 5, drop_rate, load)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (33, 70), (5, 130), (1, 1)])

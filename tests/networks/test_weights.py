@@ -9,10 +9,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.classification.config import ModelConfig
-from pipeline.inputs.transforms import Preprocess
+from pipeline.inputs.preprocess import Preprocess, eval_transform, normalise
 from pipeline.networks.build import build_classifier
 from pipeline.networks.weights import create, load_weights, resolve_weights
+from pipeline.raw.images import read_rgb
+from pipeline.tasks.classification.config import ModelConfig
 
 SMALL = "test_resnet"
 """timm's own tiny network for tests."""
@@ -180,7 +181,9 @@ class TestCreate:
 
 class TestRealWeights:
     def config(self, real_data: Path, **options) -> ModelConfig:
-        return ModelConfig(name="mobilenetv2_100", 224, weights=str(real_data / "weights"), **options)
+        return ModelConfig(
+            name="mobilenetv2_100", image_size=224, weights=str(real_data / "weights"), **options
+        )
 
     def test_the_whole_backbone_loads_from_the_folder(self, real_data, capsys):
         model = build_classifier(self.config(real_data, pretrained=True), 2)
@@ -197,9 +200,6 @@ class TestRealWeights:
     @pytest.mark.slow
     def test_features_tell_hotdogs_from_the_rest_before_any_training(self, real_data):
         """Distance to the mean feature of each class; random features of such a network are near chance."""
-        from pipeline.inputs.transforms import eval_transform, normalise
-        from pipeline.raw.images import read_rgb
-
         model = build_classifier(self.config(real_data), 2).eval()
         preprocess = Preprocess.of_model(model, 224)
         transform = eval_transform(preprocess)

@@ -18,8 +18,8 @@ from pipeline.competition.prepared import Prepared
 from pipeline.frame.boxes import box_array, repair_boxes
 from pipeline.frame.coco_json import read_coco
 from pipeline.frame.submission import SubmissionFormat
-from pipeline.metrics.coco import COCO_AP, coco_figures, coco_scores
-from pipeline.metrics.voc import voc_ap
+from pipeline.metrics.coco_ap import COCO_AP, coco_figures, coco_scores
+from pipeline.metrics.voc_ap import voc_ap
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.detection.columns import BoxString, box_cells
 from pipeline.tasks.detection.task import Detection

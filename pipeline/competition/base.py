@@ -62,7 +62,8 @@ class Competition(ABC):
     @property
     def slug(self) -> str:
         """Name of the folder under ``competitions``; names data, run and submission folders."""
-        return type(self).__module__.split(".")[-2]
+        parts = type(self).__module__.split(".")
+        return parts[-2] if len(parts) > 1 else parts[0]
 
     @abstractmethod
     def load_train(self, raw: RawFiles) -> pd.DataFrame:

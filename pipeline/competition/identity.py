@@ -150,6 +150,11 @@ def _digest_of(path: Path) -> str:
     return digest(_plain(ast.parse(text)) if path.suffix == ".py" else text)
 
 
+def forget_sources() -> None:
+    """Read the sources again where they are asked for next; a process otherwise reads each once."""
+    _digest_of.cache_clear()
+
+
 def _plain(tree: ast.AST) -> str:
     """Source without comments, docstrings and layout."""
     for node in ast.walk(tree):

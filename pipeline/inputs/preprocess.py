@@ -69,6 +69,7 @@ def eval_transform(preprocess: Preprocess) -> A.Compose:
 
 
 def whole_image(preprocess: Preprocess) -> list[A.BasicTransform]:
+    """Steps that show the middle of an image at the size of the input."""
     size = preprocess.size
     return [_ResizeUnlessExact(preprocess), A.CenterCrop(size, size)]
 

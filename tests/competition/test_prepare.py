@@ -1,7 +1,9 @@
 """Reorganising: a checked manifest, packed pixels, rebuilt only when something changed."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ from PIL import Image
 
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
+from pipeline.base.files import TEMPORARY
 from pipeline.competition.prepare import prepare
+from pipeline.competition.prepared import open_prepared
 from pipeline.competition.sources import Source
 from pipeline.raw.files import open_raw
 from pipeline.stages.export_folders import export_class_folders
@@ -50,7 +54,7 @@ def test_the_manifest_has_one_checked_row_for_each_image_in_natural_order(raw, t
 
 def test_packed_pixels_are_the_files_pixels_in_manifest_order(raw, tmp_path):
     data = _prepare(raw, tmp_path)
-    packed = data.packed("train")
+    packed = data.images("train").packed
     assert isinstance(packed, np.memmap)
     for row in (0, 1, 29):
         with Image.open(data.train["path"].iat[row]) as image:
@@ -60,8 +64,8 @@ def test_packed_pixels_are_the_files_pixels_in_manifest_order(raw, tmp_path):
 def test_images_of_two_sizes_are_not_packed(raw, tmp_path):
     Image.new("RGB", (40, 32)).save(raw / "test" / "4.png")
     data = _prepare(raw, tmp_path)
-    assert data.packed("train") is None
-    assert data.packed("test") is None
+    assert data.images("train").packed is None
+    assert data.images("test").packed is None
     assert data.test.set_index("image_id").loc["4", "width"] == 40
 
 
@@ -108,12 +112,91 @@ def test_raw_is_left_as_it_was(raw, tmp_path):
 def test_nothing_is_done_again_until_something_changes(raw, tmp_path):
     first = _prepare(raw, tmp_path)
     stamp = (first.folder / "train.npy").stat().st_mtime_ns
-    assert _prepare(raw, tmp_path).fingerprint == first.fingerprint
+    assert _prepare(raw, tmp_path).identity == first.identity
     assert (first.folder / "train.npy").stat().st_mtime_ns == stamp
     Image.new("RGB", (32, 32), (1, 2, 3)).save(raw / "train" / "30.jpg")
     changed = _prepare(raw, tmp_path)
-    assert changed.fingerprint != first.fingerprint
-    assert (changed.folder / "train.npy").stat().st_mtime_ns != stamp
+    assert changed.train_identity != first.train_identity
+    assert changed.test_identity == first.test_identity
+    assert changed.folder != first.folder
+
+
+def test_images_are_decoded_once_for_their_size_and_time(raw, tmp_path, monkeypatch):
+    _prepare(raw, tmp_path)
+    opened = []
+    monkeypatch.setattr(Image, "open", lambda path, real=Image.open: (opened.append(path), real(path))[1])
+    labels = pd.read_csv(raw / "trainLabels.csv").assign(label="cat")
+    labels.loc[0, "label"] = "dog"
+    labels.to_csv(raw / "trainLabels.csv", index=False)
+    Image.new("RGB", (40, 32)).save(raw / "test" / "4.png")
+    assert set(_prepare(raw, tmp_path).train["label"]) == {"cat", "dog"}
+    assert opened == [str(raw / "test" / "4.png")]
+
+
+def _through_a_link(raw, tmp_path):
+    (tmp_path / "link").symlink_to(raw)
+    return tmp_path / "link"
+
+
+def _another_spelling(raw, tmp_path):
+    return raw / ".." / raw.name
+
+
+def _touched(raw, tmp_path):
+    for path in raw.rglob("*.png"):
+        path.touch()
+    return raw
+
+
+def _with_hidden_files(raw, tmp_path):
+    (raw / ".notes").write_text("mine")
+    (raw / "train" / ".DS_Store").write_text("macOS")
+    return raw
+
+
+def _copied(raw, tmp_path):
+    return shutil.copytree(raw, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("place", [_through_a_link, _another_spelling, _touched, _with_hidden_files, _copied])
+def test_the_same_content_is_the_same_data_wherever_it_lies(raw, tmp_path, place):
+    first = _prepare(raw, tmp_path)
+    other = _prepare(place(raw, tmp_path), tmp_path)
+    assert (other.identity, other.folder) == (first.identity, first.folder)
+    assert all(Path(path).exists() for path in other.train["path"])
+    assert open_prepared(other.folder).train["path"].tolist() == other.train["path"].tolist()
+
+
+@pytest.mark.parametrize("name", ["train.npy", "test.parquet", "train.parquet", "meta.json"])
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "gone"])
+def test_prepared_files_that_are_not_the_ones_written_are_made_again(raw, tmp_path, name, damage):
+    first = _prepare(raw, tmp_path)
+    path, images = first.folder / name, np.array(first.images("train").packed)
+    content = path.read_bytes()
+    {
+        "zeroed": lambda: path.write_bytes(bytes(len(content))),
+        "cut": lambda: path.write_bytes(content[: len(content) // 2]),
+        "gone": path.unlink,
+    }[damage]()
+    again = _prepare(raw, tmp_path)
+    assert again.identity == first.identity
+    assert again.train.equals(first.train) and np.array_equal(again.images("train").packed, images)
+
+
+def test_a_damaged_table_of_decoded_images_is_made_again(raw, tmp_path):
+    first = _prepare(raw, tmp_path)
+    (first.folder.parent / "decoded.parquet").write_bytes(b"no table")
+    assert _prepare(raw, tmp_path).identity == first.identity
+
+
+def test_what_the_user_keeps_beside_the_data_stays(raw, tmp_path):
+    mine = tmp_path / "data" / "prepared" / ".mine" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("do not lose")
+    left = tmp_path / "data" / "prepared" / f"{TEMPORARY}train.parquet.12345678"
+    left.write_text("a killed run's")
+    _prepare(raw, tmp_path)
+    assert mine.read_text() == "do not lose" and not left.exists()
 
 
 def test_a_failed_rebuild_keeps_nothing_half_written(raw, tmp_path):

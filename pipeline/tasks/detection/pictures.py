@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.base.figures import save_figure
 from pipeline.frame.boxes import box_array
-from pipeline.metrics.voc import Curve, average_precision
+from pipeline.metrics.voc_ap import Curve, average_precision
 from pipeline.tasks.detection.breakdown import KINDS
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def plot_precision_recall(curves: Mapping[str, Curve], path: Path) -> Path:
 
     Parameters
     ----------
-    curves : by class name; see `pipeline.metrics.voc.precision_recall`. The classes with the most objects
+    curves : by class name; see `pipeline.metrics.voc_ap.precision_recall`. The classes with the most objects
         are named with their average precision; the others are grey. A class without objects is left out.
     """
     from matplotlib.figure import Figure

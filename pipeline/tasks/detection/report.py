@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.frame.boxes import box_array
-from pipeline.metrics.voc import precision_recall
+from pipeline.metrics.voc_ap import precision_recall
 from pipeline.tasks.detection.breakdown import break_down
 from pipeline.tasks.detection.pictures import (
     Detections,

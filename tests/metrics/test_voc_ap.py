@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.metrics.voc import average_precision, precision_recall, voc_ap
+from pipeline.metrics.voc_ap import average_precision, precision_recall, voc_ap
 
 BOX, FAR = [10.0, 10.0, 50.0, 50.0], [100.0, 100.0, 140.0, 140.0]
 

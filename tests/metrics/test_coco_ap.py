@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.metrics.coco import coco_scores, score_files
+from pipeline.metrics.coco_ap import coco_scores, score_files
 
 
 def true(*rows, **columns) -> pd.DataFrame:

@@ -5,6 +5,7 @@ COMP ?= cifar10
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEVELOP := $(VENV)/.develop
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
@@ -14,7 +15,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -26,8 +27,14 @@ setup: $(READY) ## make the virtual environment and install everything (done by 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podium needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,workspace]'
+	$(BIN)/python -m pip install --quiet --editable .
 	$(BIN)/python -m ops.build
+	@touch $@
+
+test-setup: $(DEVELOP) ## install what tests and checks need besides (done by them when needed)
+
+$(DEVELOP): $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,workspace]'
 	@touch $@
 
 ops: $(READY) ## compile the operators, with nvcc also for CUDA; part of set-up (USE_CUDA=0: CPU only)
@@ -43,7 +50,7 @@ bench-detection: ops ## time the detectors with our operators and with torchvisi
 new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|segmentation|detection
 	@$(BIN)/python -m pipeline.competition.new '$(COMP)' '$(TASK)'
 
-test-sanitized: $(READY) ## run the operators' tests on a build with AddressSanitizer and UBSan
+test-sanitized: $(DEVELOP) ## run the operators' tests on a build with AddressSanitizer and UBSan
 	$(BIN)/python -m ops.build --sanitize
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PODIUM_LIBRARY_DIR=ops/_build/sanitized \
@@ -106,19 +113,26 @@ predict: $(READY) ## out-of-fold and test predictions
 export: $(READY) ## write class folders of hard links for other tools
 	@$(STAGE)
 
-test: $(READY) ## run the test suite; says what it skipped and why
+test: $(DEVELOP) ## run the test suite; says what it skipped and why
 	$(BIN)/python -m ops.build
 	$(BIN)/python -m pytest -n 2
 
-test-slow: $(READY) ## run the tests that take minutes
+test-lowest: ## run the test suite on the lowest versions, in an environment of its own (build/lowest)
+	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
+	build/lowest/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev]'
+	PODIUM_LIBRARY_DIR=build/lowest/ops build/lowest/bin/python -m ops.build
+	PODIUM_LIBRARY_DIR=build/lowest/ops build/lowest/bin/python -m pytest -n 2
+
+test-slow: $(DEVELOP) ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## check style, the layers, and types
+lint: $(DEVELOP) ## check style, the layers, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pyright
 
-format: $(READY) ## apply style
+format: $(DEVELOP) ## apply style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -1,1 +1,28 @@
-"""One competition pipeline: data, folds, training, prediction, submission. Knows no competition by name."""
+"""From raw files to a submission on Kaggle. Knows no competition by name.
+
+The rooms, in the order in which an image goes through them; each may import only from those that `make lint`
+puts below it (pyproject.toml has the order):
+
+raw -> prepared frame -> folds -> training -> prediction -> submission -> Kaggle
+
+==============  ===========================================================================================
+raw             archives, downloads, decoding: bytes -> files -> arrays
+frame           the frames' schema, annotation files, joining by id, folds, submission columns
+competition     what a competition is, where its raw files come from, its prepared data, what makes a result
+inputs          images to batches: preprocessing, augmentation, loading
+networks        builders, weights, frozen stages, parameter groups
+training        one fold: the job, the loop, checkpoints
+prediction      test-time augmentation, tiles, blending
+tasks           what differs between classification, segmentation and detection, a folder for each
+metrics         how predictions are graded
+experiment      a run of folds, and runs made of runs
+delivery        predictions -> submission file, ledger row, report; upload
+runs            the run folder, the ledger, provenance
+kaggle          Kaggle's own client
+kernel          a Kaggle kernel: bundle, rehearsal, push
+track           wandb, the leaderboard page
+stages          the command line, a file a stage
+config          the options that all tasks share, with their limits
+base            errors, files, progress, devices, paths, figures
+==============  ===========================================================================================
+"""

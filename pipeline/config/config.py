@@ -72,9 +72,9 @@ class Config:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Inverse of `to_json`. A field this version does not know raises TypeError."""
+        """Inverse of `to_json`. A group or field this version does not know raises TypeError."""
         types = get_type_hints(cls)
-        return cls(**{name: types[name](**_with_tuples(fields)) for name, fields in value.items()})
+        return cls(**{name: types.get(name, dict)(**_with_tuples(fields)) for name, fields in value.items()})
 
     def digest(self) -> str:
         """Eight hexadecimal digits that change when any field changes."""

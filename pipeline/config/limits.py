@@ -15,9 +15,9 @@ class Limit:
     most: float = math.inf
 
     def __str__(self) -> str:
-        return (
-            f"at least {self.least:g}" if self.most == math.inf else f"from {self.least:g} to {self.most:g}"
-        )
+        # Ten digits show the greatest seed as it is.
+        least, most = f"{self.least:.10g}", f"{self.most:.10g}"
+        return f"at least {least}" if self.most == math.inf else f"from {least} to {most}"
 
 
 NATURAL, COUNT, SHARE, SEED = Limit(0), Limit(1), Limit(0, 1), Limit(0, 2**32 - 1)

@@ -12,9 +12,10 @@ from PIL import Image
 from competitions.coco.categories import CATEGORIES
 from competitions.coco.competition import Competition, write_results
 from pipeline.base.errors import UserError
+from pipeline.competition.evaluate import Evaluation, evaluation_of
 from pipeline.competition.prepared import Prepared
 from pipeline.delivery.submission import check_file, write_submission
-from pipeline.metrics.coco import score_files
+from pipeline.metrics.coco_ap import score_files
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.detection.columns import parse_boxes
 from pipeline.tasks.detection.predict import to_frame
@@ -80,8 +81,25 @@ def predictions(ids: list[str], masks: bool = False) -> pd.DataFrame:
 
 
 def prepared(raw: RawFiles) -> Prepared:
-    sample = COCO.load_sample_submission(raw)
-    return Prepared(Path(), COCO.load_train(raw), COCO.load_test(raw), sample, CLASSES, "")
+    return prepared_of(COCO.load_train(raw), COCO.load_test(raw), COCO.load_sample_submission(raw))
+
+
+def prepared_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> Prepared:
+    return Prepared(
+        folder=Path(),
+        train=train,
+        test=test,
+        sample_submission=sample,
+        classes=CLASSES,
+        train_identity="",
+        test_identity="",
+    )
+
+
+def submission(data: Prepared) -> pd.DataFrame:
+    """What is handed in of the usual predictions."""
+    ids = ["000000581929", "000000000057"]
+    return COCO.to_submission(predictions(ids), data.test, CLASSES)
 
 
 def test_the_organisers_numbers_are_eighty_with_gaps():
@@ -130,38 +148,41 @@ class TestScores:
         frame = truth[["image_id", "boxes", "labels"]]
         return frame.assign(scores=[[0.5] * len(labels) for labels in truth["labels"]])
 
+    def evaluated(self, truth: pd.DataFrame, found: pd.DataFrame) -> Evaluation:
+        return evaluation_of(COCO, truth, found, CLASSES)
+
     def test_boxes_in_a_crowd_neither_count_nor_punish(self, raw):
         truth = self.truth(raw)
         ideal = self.ideal(truth)
-        assert COCO.score(truth, ideal, CLASSES) == pytest.approx(1.0)
+        assert self.evaluated(truth, ideal).score == pytest.approx(1.0)
         row = truth.index[truth["image_id"] == "000000000139"][0]
         ideal.at[row, "boxes"] = [[15.0, 5, 40, 25], [0, 0, 9, 9], [1, 12, 10, 25]]
         ideal.at[row, "labels"], ideal.at[row, "scores"] = ["person"] * 3, [0.5, 0.9, 0.8]
-        assert COCO.score(truth, ideal, CLASSES) == pytest.approx(1.0)
+        assert self.evaluated(truth, ideal).score == pytest.approx(1.0)
         ideal.at[row, "labels"] = ["person", "toothbrush", "toothbrush"]  # this class has no crowd there
-        assert COCO.score(truth, ideal, CLASSES) < 1.0
+        assert self.evaluated(truth, ideal).score < 1.0
 
     def test_predictions_without_any_box_score_nothing(self, raw):
         truth = self.truth(raw)
         nothing = truth[["image_id"]].assign(boxes=[[]] * 3, scores=[[]] * 3, labels=[[]] * 3)
-        assert COCO.score(truth, nothing, CLASSES) == 0.0
-        assert COCO.extra_scores(truth, nothing, CLASSES)["AP50"] == 0.0
+        found = self.evaluated(truth, nothing)
+        assert found.score == 0.0 and found.extra["AP50"] == 0.0
 
     def test_the_other_figures(self, raw):
         truth = self.truth(raw)
-        figures = COCO.extra_scores(truth, self.ideal(truth), CLASSES)
+        figures = self.evaluated(truth, self.ideal(truth)).extra
         assert figures["AP50"] == figures["VOC_AP50"] == figures["AR100"] == pytest.approx(1.0)
         assert "mask_AP" not in figures and "per_class" not in figures
         assert all(np.isfinite(value) for value in figures.values()), "there are no large objects"
         assert "AP_large" not in figures
         with_masks = self.ideal(truth).assign(masks=truth["masks"])
-        assert COCO.extra_scores(truth, with_masks, CLASSES)["mask_AP"] == pytest.approx(1.0)
+        assert self.evaluated(truth, with_masks).extra["mask_AP"] == pytest.approx(1.0)
 
 
 class TestSubmission:
     def test_cells_hold_the_organisers_numbers_and_may_be_empty(self, raw, tmp_path):
         data = prepared(raw)
-        frame = COCO.to_submission(predictions(["000000581929", "000000000057"]), CLASSES)
+        frame = submission(data)
         assert frame["PredictionString"].tolist() == ["90 0.75 1 2 10.12 10 1 0.5 0 0 5 5", ""]
         categories, scores, boxes = parse_boxes(frame["PredictionString"][0])
         assert categories.tolist() == [90, 1] and scores.tolist() == [0.75, 0.5]
@@ -174,7 +195,7 @@ class TestSubmission:
 
     def test_a_number_in_a_gap_is_refused(self, raw, tmp_path):
         data = prepared(raw)
-        frame = COCO.to_submission(predictions(["000000581929", "000000000057"]), CLASSES)
+        frame = submission(data)
         frame.loc[0, "PredictionString"] = "12 0.75 1 2 10 10"
         with pytest.raises(UserError, match="000000581929"):
             form = COCO.submission_format(CLASSES)
@@ -206,7 +227,7 @@ class TestResultsFile:
         ideal = train[["image_id", "boxes", "labels"]].assign(
             scores=[[1.0] * len(labels) for labels in train["labels"]]
         )
-        write_results(ideal, Prepared(Path(), train, train, train, CLASSES, ""), tmp_path / "r.json")
+        write_results(ideal, prepared_of(train, train, train), tmp_path / "r.json")
         truth = tmp_path / "truth.json"
         truth.write_text(json.dumps({**TRAIN, "annotations": TRAIN["annotations"][:3]}))
         assert score_files(truth, tmp_path / "r.json", image_ids=[9])["AP"] == pytest.approx(1.0)

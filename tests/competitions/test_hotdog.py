@@ -15,6 +15,7 @@ from competitions.hotdog import sample
 from competitions.hotdog.competition import CLASSES, Competition
 from competitions.hotdog.configs import CONFIGS
 from pipeline.base.errors import UserError
+from pipeline.competition.evaluate import evaluation_of
 from pipeline.frame.schema import check_image_frame
 from pipeline.networks.build import build_classifier
 from pipeline.networks.groups import parameter_groups
@@ -140,8 +141,11 @@ class TestSampleFile:
 
     def test_a_broken_one_is_not_replaced_in_silence(self, kaggle_like):
         (kaggle_like / "sample_submission.csv").write_text("id,dog\n1,0.5\n")
-        with pytest.raises(UserError, match=r"sample_submission\.csv lacks the column\(s\) hotdog"):
-            HOTDOG.load_sample_submission(RawFiles((kaggle_like,)))
+        raw = RawFiles((kaggle_like,))
+        sample, test = HOTDOG.load_sample_submission(raw), HOTDOG.load_test(raw)
+        assert list(sample.columns) == ["id", "dog"]
+        with pytest.raises(UserError, match=r"has the columns \['id', 'dog'\], not \['id', 'hotdog'\]"):
+            HOTDOG.submission_format(CLASSES).check_sample(sample, test)
 
 
 class TestPublicArchive:
@@ -181,26 +185,30 @@ class TestScores:
         values = np.asarray(hotdog, dtype="float32")
         return pd.DataFrame({"image_id": list("abcd"), "hotdog": values, "not-hotdog": 1 - values})
 
+    def handed_in(self, hotdog: list[float]) -> pd.DataFrame:
+        predictions = self.predictions(hotdog)
+        return HOTDOG.to_submission(predictions, predictions[["image_id"]], CLASSES)
+
     def test_accuracy_and_log_loss(self):
         predictions = self.predictions([0.9, 0.4, 0.2, 0.5 + 1e-3])
-        assert HOTDOG.score(self.truth, predictions, CLASSES) == 0.5
+        found = evaluation_of(HOTDOG, self.truth, predictions, CLASSES)
+        assert found.score == 0.5
         expected = -np.mean(np.log([0.9, 0.4, 0.8, 0.499]))
-        extra = HOTDOG.extra_scores(self.truth, predictions, CLASSES)
-        assert extra == {"log_loss": pytest.approx(expected, abs=1e-5)}
+        assert found.extra == {"log_loss": pytest.approx(expected, abs=1e-5)}
 
     def test_the_order_of_the_classes_does_not_matter(self):
         predictions = self.predictions([0.9, 0.4, 0.2, 0.6])
-        assert HOTDOG.score(self.truth, predictions, CLASSES[::-1]) == 0.5
+        scores = [evaluation_of(HOTDOG, self.truth, predictions, order) for order in (CLASSES, CLASSES[::-1])]
+        assert scores[0].score == scores[1].score == 0.5 and scores[0].extra == scores[1].extra
 
     def test_a_submission_has_the_probability_of_a_hotdog(self):
-        frame = HOTDOG.to_submission(self.predictions([0.9, 0.4, 0.0, 1.0]), CLASSES)
+        frame = self.handed_in([0.9, 0.4, 0.0, 1.0])
         assert list(frame.columns) == ["id", "hotdog"]
         assert frame["hotdog"].tolist() == pytest.approx([0.9, 0.4, 0, 1])
 
     def test_a_rounding_error_is_still_a_probability(self):
-        predictions = self.predictions([1.0, 0.4, 0.2, 0.6])
-        predictions.loc[0, "hotdog"] = np.nextafter(np.float32(1), np.float32(2))
-        assert HOTDOG.to_submission(predictions, CLASSES)["hotdog"].max() == 1
+        above = float(np.nextafter(np.float32(1), np.float32(2)))
+        assert self.handed_in([above, 0.4, 0.2, 0.6])["hotdog"].max() == 1
 
 
 @pytest.fixture(scope="module")

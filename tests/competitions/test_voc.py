@@ -11,6 +11,7 @@ import pytest
 from competitions.voc.competition import Competition
 from competitions.voc.official import write_tar
 from pipeline.base.errors import UserError
+from pipeline.competition.evaluate import evaluation_of
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.rle import decode
 from pipeline.raw.files import RawFiles
@@ -109,12 +110,13 @@ def test_a_submission_has_a_row_for_each_class_found(tmp_path):
         save_map(path, np.eye(len(VOC_CLASSES), dtype=np.float32)[mask].transpose(2, 0, 1))
         rows.append((image_id, str(path), *mask.shape))
     predictions = pd.DataFrame(rows, columns=["image_id", "map_file", "height", "width"])
-    submission = Competition().to_submission(predictions, VOC_CLASSES)
+    test = predictions[["image_id", "height", "width"]]
+    submission = Competition().to_submission(predictions, test, VOC_CLASSES)
     assert list(submission["id"]) == ["a_3", "a_20"]
     for row in submission.itertuples():
         value = int(row.id.rpartition("_")[2])
         assert np.array_equal(decode(row.rle, 2, 3), masks["a"] == value)
-    nothing = Competition().to_submission(predictions.iloc[1:], VOC_CLASSES)
+    nothing = Competition().to_submission(predictions.iloc[1:], test.iloc[1:], VOC_CLASSES)
     assert list(nothing.columns) == ["id", "rle"] and nothing.empty
 
 
@@ -127,7 +129,15 @@ def test_the_servers_archive_is_of_the_images_year(tmp_path, folder, expected):
     save_map(tmp_path / "a.npz", np.eye(len(VOC_CLASSES), dtype=np.float32)[mask].transpose(2, 0, 1))
     predictions = pd.DataFrame({"image_id": ["a"], "map_file": [str(tmp_path / "a.npz")]})
     test = pd.DataFrame({"image_id": ["a"], "path": [f"/raw/{folder}/JPEGImages/a.jpg"]})
-    data = Prepared(tmp_path, test, test, test, list(VOC_CLASSES), "")
+    data = Prepared(
+        folder=tmp_path,
+        train=test,
+        test=test,
+        sample_submission=test,
+        classes=list(VOC_CLASSES),
+        train_identity="",
+        test_identity="",
+    )
     write_tar(predictions, data, tmp_path / "a.tar")
     with tarfile.open(tmp_path / "a.tar") as archive:
         assert archive.getnames() == [f"results/{expected}/Segmentation/comp6_test_cls/a.png"]
@@ -147,8 +157,8 @@ def test_the_score_is_over_all_pixels_and_ignores_borders(generated, tmp_path):
         save_map(path, np.eye(len(VOC_CLASSES), dtype=np.float32)[guess].transpose(2, 0, 1))
         rows.append((row.image_id, str(path), *mask.shape))
     predictions = pd.DataFrame(rows, columns=["image_id", "map_file", "height", "width"])
-    assert Competition().score(truth, predictions, VOC_CLASSES) == 1
-    assert Competition().extra_scores(truth, predictions, VOC_CLASSES) == {"pixel_accuracy": 1}
+    found = evaluation_of(Competition(), truth, predictions, VOC_CLASSES)
+    assert found.score == 1 and found.extra == {"pixel_accuracy": 1}
     swapped = predictions.assign(map_file=predictions["map_file"].to_numpy()[[0, 1, 0]])
     with pytest.raises(ValueError, match="shape"):
-        Competition().score(truth, swapped, VOC_CLASSES)
+        evaluation_of(Competition(), truth, swapped, VOC_CLASSES).evidence("pixels")

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
-from pipeline.delivery.submission import SubmissionFormat, check_file, write_submission
+from pipeline.delivery.submission import check_file, write_submission
+from pipeline.frame.submission import SubmissionFormat
 from pipeline.tasks.detection.columns import BoxString, format_boxes, parse_boxes
 
 IDS = {"person": 1, "brush": 90}

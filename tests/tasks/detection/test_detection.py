@@ -1,25 +1,28 @@
 """What is particular to boxes with a class each."""
 
 import json
+from pathlib import Path
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
-from pipeline.inputs.transforms import Preprocess
 from torch import nn
 
 from pipeline.base.errors import UserError
 from pipeline.inputs.batches import Images, TrainingBatches
-from pipeline.metrics.coco import coco_scores
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.coco_ap import coco_scores
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.tasks.detection.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
-from pipeline.tasks.detection.predict import _detect, from_frame, fuse, to_frame
+from pipeline.tasks.detection.predict import from_frame, fuse, to_frame
 from pipeline.tasks.detection.targets import mosaic, paste
 from pipeline.tasks.detection.task import Detection
+from pipeline.tasks.task import ReportRequest
 
 NAMES = ["red", "green", "blue"]
 """Of the classes, and of the colours of their rectangles on black."""
@@ -85,10 +88,28 @@ class Finder(nn.Module):
         return found | ({"masks": there[kept]} if self.mask_head else {})
 
 
+class BlindAtFirst(Finder):
+    """Finds nothing when it is asked for the first time."""
+
+    looks = 0
+
+    def detect(self, images, *arguments):
+        self.looks += 1
+        return super().detect(torch.zeros_like(images) if self.looks == 1 else images, *arguments)
+
+
 def request_for(frame: pd.DataFrame, folder, **options) -> Request:
     config = PredictConfig(**{"batch_size": 2, **options})
-    rows = np.arange(len(frame))
-    return Request(Images(frame, None), rows, NAMES, PLAIN, config, 0, torch.device("cpu"), folder)
+    return Request(
+        images=Images(frame, None),
+        rows=np.arange(len(frame)),
+        classes=NAMES,
+        preprocess=PLAIN,
+        config=config,
+        workers=0,
+        device=torch.device("cpu"),
+        folder=folder,
+    )
 
 
 class TestPrediction:
@@ -115,13 +136,14 @@ class TestPrediction:
         assert coco_scores(frame, found, NAMES)["AP50"] == 1.0
 
     def test_the_mirrored_view_alone_finds_the_same_boxes(self, frame, tmp_path):
-        request = request_for(frame, tmp_path)
-        images = [request.images.read(row) for row in range(3)]
-        plain, mirrored = (list(_detect(Finder(), images, request, 1.0, flip)) for flip in (False, True))
-        for one, other in zip(plain, mirrored, strict=True):
-            torch.testing.assert_close(one[0], other[0], atol=0.01, rtol=0)
-            assert one[2].tolist() == other[2].tolist()
-        assert [len(one[0]) for one in plain] == [2, 1, 0]
+        """A detector that is blind in every first look at a batch sees the mirrored images alone."""
+        plain = predict(Finder(), TASK, request_for(frame, tmp_path, flip=False))
+        options = {"flip": True, "fusion": "nms", "batch_size": 3}
+        mirrored = predict(BlindAtFirst(), TASK, request_for(frame, tmp_path, **options))
+        assert plain["labels"].tolist() == mirrored["labels"].tolist()
+        assert [len(labels) for labels in plain["labels"]] == [2, 1, 0]
+        for one, other in zip(plain["boxes"], mirrored["boxes"], strict=True):
+            np.testing.assert_allclose(one, other, atol=0.01)
 
     def test_the_batch_size_changes_nothing(self, frame, tmp_path):
         one, all_ = (predict(Finder(), TASK, request_for(frame, tmp_path, batch_size=n)) for n in (1, 3))
@@ -210,8 +232,8 @@ class TestAverage:
     def test_folds_are_fused_and_masks_of_several_dropped(self, tmp_path):
         frames = [to_frame(["x", "y"], [found, TestFusion.none], NAMES, [["m"] * len(found[0]), []])
                   for found in (TestFusion.one, TestFusion.two)]  # fmt: skip
-        assert TASK.average(frames[:1], tmp_path, PredictConfig()) is frames[0]
-        mean = TASK.average(frames, tmp_path, PredictConfig())
+        assert TASK.average(frames[:1], tmp_path, Config()) is frames[0]
+        mean = TASK.average(frames, tmp_path, Config())
         assert list(mean.columns) == ["image_id", "boxes", "scores", "labels"]
         assert mean["labels"].tolist() == [["red", "green"], []] and mean["boxes"][1] == []
         assert mean["scores"][0] == pytest.approx([0.6, 0.3])
@@ -222,12 +244,12 @@ class TestAverage:
         boxes = torch.cat((corners, corners, corners + 5, corners + 5), dim=1)
         many = boxes, torch.full((150,), 0.5), torch.zeros(150).long()
         frames = [to_frame(["x"], [many], NAMES)] * 2
-        mean = TASK.average(frames, tmp_path, PredictConfig(max_boxes=limit))
+        mean = TASK.average(frames, tmp_path, Config(predict=PredictConfig(max_boxes=limit)))
         assert len(mean["boxes"][0]) == limit
 
     def test_no_box_anywhere(self, tmp_path):
         frames = [to_frame(["x"], [TestFusion.none], NAMES)] * 2
-        assert TASK.average(frames, tmp_path, PredictConfig())["boxes"].tolist() == [[]]
+        assert TASK.average(frames, tmp_path, Config())["boxes"].tolist() == [[]]
 
 
 def drawn_box(image: np.ndarray, label: int) -> list[int]:
@@ -236,9 +258,10 @@ def drawn_box(image: np.ndarray, label: int) -> list[int]:
 
 class TestTargets:
     def examples(self, frame, count=12, mask_head=True, **augment):
-        augment = AugmentConfig(**{"min_scale": 0.7, "max_scale": 1.5, **augment})
-        targets = TASK.targets(frame, NAMES, Config(augment=augment, model=ModelConfig(mask_head=mask_head)))
-        transform = TASK.train_transform(augment, PLAIN)
+        model = ModelConfig(detector="faster_rcnn", mask_head=mask_head)
+        config = Config(augment=AugmentConfig(**{"min_scale": 0.7, "max_scale": 1.5, **augment}), model=model)
+        targets = TASK.targets(frame, NAMES, config)
+        transform = TASK.train_transform(config, PLAIN)
         transform.set_random_seed(5)
         images = Images(frame, None)
         found = [targets.example(row, images.read, transform) for row in [0, 1, 2] * (count // 3)]
@@ -278,14 +301,12 @@ class TestTargets:
     def test_polygons_are_drawn(self, frame):
         triangle = json.dumps([[10, 8, 50, 8, 10, 40]])
         frame["masks"] = [[triangle, ""], [""], []]
-        targets = TASK.targets(frame, NAMES, Config())
-        drawn = targets._draw_masks(0, (60, 120))
-        assert drawn.shape == (2, 60, 120) and drawn[1].sum() == 40 * 30
-        assert (
-            drawn[0].sum() == pytest.approx(40 * 32 / 2, rel=0.06)
-            and drawn[0, 10, 12]
-            and not drawn[0, 38, 48]
-        )
+        targets = TASK.targets(frame, NAMES, Config(model=ModelConfig(mask_head=True)))
+        as_it_is = A.Compose([A.NoOp()], bbox_params=A.BboxParams("pascal_voc", ["index"]))
+        _, (_, _, drawn) = targets.example(0, Images(frame, None).read, as_it_is)
+        assert drawn.shape == (2, 60, 120) and drawn[1].sum() == 40 * 30, "without a mask: its rectangle"
+        assert drawn[0].sum() == pytest.approx(40 * 32 / 2, rel=0.06)
+        assert drawn[0, 10, 12] and not drawn[0, 38, 48]
 
 
 def square(place: list[int], label: int = 0, size: int = 40) -> tuple[np.ndarray, tuple]:
@@ -360,16 +381,23 @@ class TestPaste:
 def test_a_training_step_and_a_prediction(frame, tmp_path, mask_head):
     config = Config(
         model=ModelConfig(name="test_resnet", detector="faster_rcnn", mask_head=mask_head, image_size=64),
-        augment=AugmentConfig(crop="none", min_scale=0.8, max_scale=1.2, mosaic=0.5, copy_paste=0.5),
+        augment=AugmentConfig(min_scale=0.8, max_scale=1.2, mosaic=0.5, copy_paste=0.5),
         train=TrainConfig(batch_size=3, passes=2, workers=0),
     )
     torch.manual_seed(0)
-    model = TASK.build_model(config.model, NAMES)
-    images, rows = Images(frame, None), np.arange(3)
+    model = TASK.build_model(config, NAMES)
     targets = TASK.targets(frame, NAMES, config)
-    transform = TASK.train_transform(config.augment, PLAIN)
-    batches = TrainingBatches(images, rows, targets, transform, config, PLAIN, torch.device("cpu"))
-    optimizer, objective = torch.optim.AdamW(model.parameters(), 1e-3), TASK.objective(config.train, targets)
+    batches = TrainingBatches(
+        images=Images(frame, None),
+        rows=np.arange(3),
+        targets=targets,
+        transform=TASK.train_transform(config, PLAIN),
+        batch_transform=TASK.batch_transform(config, None),
+        train=config.train,
+        preprocess=PLAIN,
+        device=torch.device("cpu"),
+    )
+    optimizer, objective = torch.optim.AdamW(model.parameters(), 1e-3), TASK.objective(config, targets)
     before = [part.detach().clone() for part in model.get_classifier()[-1].parameters()]
     losses = []
     for pixels, truth in batches.epoch(0):
@@ -414,11 +442,33 @@ class TestFrames:
         with pytest.raises(UserError, match=r"image tall \(40 x 100 pixels\) has a box that ends outside"):
             TASK.strata(frame)
 
-    def test_mixing_whole_images_makes_no_sense_for_boxes(self):
-        with pytest.raises(UserError, match="for classification"):
-            TASK.mixer(AugmentConfig(cutmix=1.0), NAMES)
-        pair = TASK.mixer(AugmentConfig(), NAMES)("images", "targets")
-        assert pair == ("images", "targets")
+    def test_whole_images_are_not_mixed(self):
+        """There is no option for it: boxes are mixed by mosaics and pasted objects."""
+        assert not {"mixup", "cutmix", "cutout"} & set(Config().to_json()["augment"])
+        images, targets = torch.zeros(2, 3, 8, 8), [{}, {}]
+        same, unchanged = TASK.mixer(Config(), NAMES)(images, targets)
+        assert same is images and unchanged is targets
+
+    @pytest.mark.parametrize("needs", ["boxes", "frames"])
+    def test_metrics_get_the_frames(self, frame, needs):
+        found = frame[["image_id", "boxes", "labels"]]
+        assert TASK.evidence(needs, frame, found, NAMES) == (frame, found)
+
+    @pytest.mark.parametrize("needs", ["probabilities", "decisions", "pixels", "values"])
+    def test_metrics_of_something_else_are_refused(self, frame, needs):
+        with pytest.raises(UserError, match=f"detection has no {needs}: choose a metric"):
+            TASK.evidence(needs, frame, frame, NAMES)
+
+    @pytest.mark.parametrize(
+        "model, message",
+        [
+            ({"name": "no_such_backbone"}, "no_such_backbone"),
+            ({"name": "test_resnet", "detector": "fcos", "mask_head": True}, "faster_rcnn"),
+        ],
+    )
+    def test_a_network_that_does_not_exist_is_refused_before_any_image_is_read(self, model, message):
+        with pytest.raises(UserError, match=message):
+            TASK.check(Config(model=ModelConfig(**model)))
 
 
 def test_a_preview_shows_the_boxes(frame):
@@ -429,17 +479,27 @@ def test_a_preview_shows_the_boxes(frame):
     assert (drawn[8:40, 10] != image[8:40, 10]).any()
 
 
+def report_of(frame: pd.DataFrame, oof: pd.DataFrame, folder: Path) -> list[Path]:
+    request = ReportRequest(
+        truth=frame,
+        oof=oof,
+        images=Images(frame, None),
+        classes=NAMES,
+        evidence=lambda needs: TASK.evidence(needs, frame, oof, NAMES),
+        folder=folder,
+    )
+    return TASK.report(request)
+
+
 def test_the_report_draws_boxes_curves_and_mistakes(frame, tmp_path):
     found = predict(Finder(), TASK, request_for(frame, tmp_path))
     found.to_parquet(tmp_path / "oof.parquet")  # lists become arrays
-    pictures = TASK.report(
-        frame, pd.read_parquet(tmp_path / "oof.parquet"), Images(frame, None), NAMES, tmp_path
-    )
+    pictures = report_of(frame, pd.read_parquet(tmp_path / "oof.parquet"), tmp_path)
     assert [path.name for path in pictures] == ["boxes.png", "precision_recall.png", "breakdown.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
 def test_the_report_of_a_model_that_finds_nothing(frame, tmp_path):
     nothing = to_frame(frame["image_id"].tolist(), [TestFusion.none] * 3, NAMES)
-    pictures = TASK.report(frame, nothing, Images(frame, None), NAMES, tmp_path)
+    pictures = report_of(frame, nothing, tmp_path)
     assert all(path.stat().st_size > 1000 for path in pictures)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.metrics.voc import Curve
+from pipeline.metrics.voc_ap import Curve
 from pipeline.tasks.detection.breakdown import KINDS
 from pipeline.tasks.detection.pictures import (
     Detections,

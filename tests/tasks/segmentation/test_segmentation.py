@@ -7,18 +7,23 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from pipeline.inputs.transforms import Preprocess
 
 from pipeline.base.errors import UserError
+from pipeline.competition.evaluate import Evaluation, evaluation_of
 from pipeline.inputs.batches import Images
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.metrics.pixels import class_iou, mean_iou, pixel_accuracy
+from pipeline.networks.freeze import set_trainable
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
 from pipeline.tasks.segmentation.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, write_mask
 from pipeline.tasks.segmentation.predict import image_probabilities
-from pipeline.tasks.segmentation.stored import load_map
+from pipeline.tasks.segmentation.stored import load_map, save_map
 from pipeline.tasks.segmentation.task import Segmentation
+from pipeline.tasks.task import ReportRequest
+from tests.helpers import competition_of
 
 TASK = Segmentation(VOC_CLASSES, VOC_COLORS)
 PLAIN = Preprocess(64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -49,9 +54,24 @@ class RedToClass(torch.nn.Module):
 
 def _predict(frame: pd.DataFrame, folder, **options) -> pd.DataFrame:
     config = PredictConfig(batch_size=2, **options)
-    rows = np.arange(len(frame))
-    request = Request(Images(frame, None), rows, VOC_CLASSES, PLAIN, config, 0, torch.device("cpu"), folder)
+    request = Request(
+        images=Images(frame, None),
+        rows=np.arange(len(frame)),
+        classes=VOC_CLASSES,
+        preprocess=PLAIN,
+        config=config,
+        workers=0,
+        device=torch.device("cpu"),
+        folder=folder,
+    )
     return predict(RedToClass(), TASK, request)
+
+
+def _counts(frame: pd.DataFrame, predictions: pd.DataFrame) -> np.ndarray:
+    """Pixel counts of each image and class."""
+    (counts,) = TASK.evidence("pixels", frame, predictions, VOC_CLASSES)
+    assert isinstance(counts, np.ndarray)
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -60,8 +80,8 @@ def _predict(frame: pd.DataFrame, folder, **options) -> pd.DataFrame:
 def test_a_perfect_model_scores_one_whole_flipped_or_in_tiles(frame, tmp_path, options):
     predictions = _predict(frame, tmp_path / "maps", **options)
     assert predictions["image_id"].tolist() == ["a", "b", "wide/c"]
-    confusion = TASK.confusion(frame, predictions)
-    assert confusion.mean_iou == 1.0 and confusion.pixel_accuracy == 1.0
+    counts = _counts(frame, predictions)
+    assert mean_iou(counts) == 1.0 and pixel_accuracy(counts) == 1.0
     assert load_map(predictions["map_file"][0]).shape == (21, 40, 90)
 
 
@@ -90,8 +110,8 @@ def test_a_map_that_is_there_is_not_predicted_again(frame, tmp_path):
 
 def test_the_average_of_folds_is_written_image_by_image(frame, tmp_path):
     frames = [_predict(frame, tmp_path / name, flip=False) for name in ("one", "two")]
-    mean = TASK.average(frames, tmp_path / "mean", PredictConfig())
-    assert TASK.confusion(frame, mean).mean_iou == 1.0
+    mean = TASK.average(frames, tmp_path / "mean", Config())
+    assert mean_iou(_counts(frame, mean)) == 1.0
     assert all(path.startswith(str(tmp_path / "mean")) for path in mean["map_file"])
 
 
@@ -105,8 +125,9 @@ def test_the_stratum_is_the_rarest_class_and_a_mask_of_another_size_is_refused(f
 
 class TestTraining:
     def batch(self, frame, augment: AugmentConfig):
-        targets = TASK.targets(frame, VOC_CLASSES, Config())
-        transform = TASK.train_transform(augment, PLAIN)
+        config = Config(augment=augment)
+        targets = TASK.targets(frame, VOC_CLASSES, config)
+        transform = TASK.train_transform(config, PLAIN)
         transform.set_random_seed(3)
         images = Images(frame, None)
         examples = [targets.example(index, images.read, transform) for index in (0, 1, 2) * 4]
@@ -134,24 +155,23 @@ class TestTraining:
 
     def test_a_crop_of_nothing_but_ignored_pixels_gives_a_finite_loss(self, frame):
         for loss in ("ce", "ce+dice", "focal", "lovasz", "ce+0.5*lovasz"):
-            objective = TASK.objective(
-                TrainConfig(loss=loss, logit_adjustment=0.5), TASK.targets(frame, VOC_CLASSES, Config())
-            )
+            config = Config(train=TrainConfig(loss=loss, logit_adjustment=0.5))
+            objective = TASK.objective(config, TASK.targets(frame, VOC_CLASSES, config))
             logits = torch.randn(2, 21, 8, 8, requires_grad=True)
             value = objective(torch.nn.Identity(), logits, torch.full((2, 8, 8), 255))
             value.backward()
             assert value.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
 
     def test_frozen_stages_and_their_statistics_stay_while_the_decoder_learns(self, frame):
-        from pipeline.networks.freeze import set_trainable
-
-        model = TASK.build_model(ModelConfig(name="test_resnet", decoder="fpn"), VOC_CLASSES)
-        set_trainable(model, TrainConfig(frozen_stages=-1), 0)
+        config = Config(
+            model=ModelConfig(name="test_resnet", decoder="fpn"), train=TrainConfig(frozen_stages=-1)
+        )
+        model = TASK.build_model(config, VOC_CLASSES)
+        set_trainable(model, config.train, 0)
         before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
-        TASK.objective(TrainConfig(), TASK.targets(frame, VOC_CLASSES, Config()))(
-            model, torch.randn(2, 3, 64, 64), torch.zeros(2, 64, 64).long()
-        ).backward()
+        objective = TASK.objective(config, TASK.targets(frame, VOC_CLASSES, config))
+        objective(model, torch.randn(2, 3, 64, 64), torch.zeros(2, 64, 64).long()).backward()
         head = [part.clone() for part in model.get_classifier()[1].parameters()]
         optimizer.step()
         assert all(torch.equal(value, before[name]) for name, value in model.backbone.state_dict().items())
@@ -198,13 +218,97 @@ class TestRows:
             self.form.checked(pd.concat([rows, rows]), self.rows(), self.test, "s.csv")
 
 
+class TestEvidence:
+    def test_pixels_are_counted_by_image_and_class(self, frame, tmp_path):
+        predictions = _predict(frame, tmp_path / "maps", flip=False)
+        wrong = np.zeros((21, 40, 90), dtype="float32")
+        wrong[20] = 1
+        save_map(Path(predictions["map_file"][0]), wrong)
+        counts = _counts(frame, predictions)
+        assert counts.shape == (3, 21, 3) and counts.dtype == np.int64
+        assert counts[0, 20].tolist() == [0, 40 * 90, 0] and counts[0, :, 0].sum() == 0
+        assert counts[1:, :, 1:].sum() == 0 and counts[1, :, 0].sum() == 70 * 30
+
+    def test_no_images_have_no_counts(self, frame, tmp_path):
+        predictions = _predict(frame, tmp_path / "maps", flip=False)
+        assert _counts(frame[:0], predictions[:0]).shape == (0, 21, 3)
+
+    def test_frames_are_handed_through_and_others_refused(self, frame, tmp_path):
+        predictions = _predict(frame, tmp_path / "maps", flip=False)
+        assert TASK.evidence("frames", frame, predictions, VOC_CLASSES) == (frame, predictions)
+        for needs in ("probabilities", "decisions", "boxes", "values"):
+            with pytest.raises(UserError, match=f"segmentation has no {needs}: choose a metric"):
+                TASK.evidence(needs, frame, predictions, VOC_CLASSES)
+
+
+def _request(evaluation: Evaluation, frame: pd.DataFrame, folder: Path) -> ReportRequest:
+    return ReportRequest(
+        truth=evaluation.truth,
+        oof=evaluation.predictions,
+        images=Images(frame, None),
+        classes=VOC_CLASSES,
+        evidence=evaluation.evidence,
+        folder=folder,
+    )
+
+
+def test_each_map_is_decoded_once_for_all_figures_and_once_more_where_it_is_shown(
+    frame, tmp_path, monkeypatch
+):
+    """A run's score, its other figures, the scores of its folds and its report share one count of pixels;
+    the report alone opens a map again, to draw it."""
+    predictions = _predict(frame, tmp_path / "maps", flip=False)
+    opened, load = [], np.load
+
+    def counting(file, *arguments, **options):
+        opened.append(Path(file).name)
+        return load(file, *arguments, **options)
+
+    monkeypatch.setattr(np, "load", counting)
+    evaluation = evaluation_of(competition_of("voc"), frame, predictions, VOC_CLASSES)
+    assert evaluation.score == 1.0 and evaluation.extra == {"pixel_accuracy": 1.0}
+    assert evaluation.fold_scores(np.array([0, 1, 1])) == [1.0, 1.0]
+    maps = sorted(Path(path).name for path in predictions["map_file"])
+    assert sorted(opened) == maps
+    TASK.report(_request(evaluation, frame, tmp_path))
+    assert sorted(opened) == sorted(2 * maps)
+
+
+def test_the_score_of_a_fold_is_that_of_its_images_alone(frame, tmp_path):
+    predictions = _predict(frame, tmp_path / "maps", flip=False)
+    save_map(
+        Path(predictions["map_file"][1]), np.eye(21, dtype="float32")[np.full((70, 30), 9)].transpose(2, 0, 1)
+    )
+    evaluation = evaluation_of(competition_of("voc"), frame, predictions, VOC_CLASSES)
+    assert evaluation.fold_scores(np.array([7, 2, 7])) == [0.0, 1.0]
+    (counts,) = evaluation.evidence("pixels")
+    assert evaluation.score == pytest.approx(np.nanmean(class_iou(counts))) and 0 < evaluation.score < 1
+
+
 def test_the_report_draws_the_classes_and_the_worst_images(frame, tmp_path):
     predictions = _predict(frame, tmp_path / "maps")
-    pictures = TASK.report(frame, predictions, Images(frame, None), VOC_CLASSES, tmp_path)
+    evaluation = evaluation_of(competition_of("voc"), frame, predictions, VOC_CLASSES)
+    pictures = TASK.report(_request(evaluation, frame, tmp_path))
     assert [path.name for path in pictures] == ["class_iou.png", "panels.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
-def test_mixing_whole_images_makes_no_sense_for_masks():
-    with pytest.raises(UserError, match="for classification"):
-        TASK.mixer(AugmentConfig(mixup=0.2), VOC_CLASSES)
+def test_whole_images_are_not_mixed(frame):
+    """There is no option for it: a mixed mask would have two classes in each pixel."""
+    assert not {"mixup", "cutmix", "cutout"} & set(Config().to_json()["augment"])
+    images, masks = torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8)
+    same, unchanged = TASK.mixer(Config(), VOC_CLASSES)(images, masks)
+    assert same is images and unchanged is masks
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        (Config(model=ModelConfig(name="test_resnet", decoder="bogus")), "bogus"),
+        (Config(model=ModelConfig(name="test_resnet"), train=TrainConfig(loss="dise")), "did you mean dice"),
+        (Config(model=ModelConfig(name="no_such_encoder")), "no_such_encoder"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_any_image_is_read(config, message):
+    with pytest.raises(UserError, match=message):
+        TASK.check(config)

@@ -7,7 +7,7 @@ from pipeline.base.progress import say
 from pipeline.delivery.deliver import Finished
 from pipeline.experiment.combine import blend_into, chosen_method, finished_run, folds_of, open_combination
 from pipeline.stages.context import Context
-from pipeline.stages.finish import deliver_run
+from pipeline.stages.finish import deliver_again, deliver_run
 from pipeline.stages.options import OutOptions, SourceOptions, TrackOptions
 from pipeline.stages.submit import check_format
 
@@ -45,6 +45,8 @@ def run(context: Context, options: Options) -> str:
     folds = folds_of(members[0])
     method = chosen_method(options.method, competition, folds.nunique())
     blended = open_combination("blend", members, method, competition, data, context.runs)
+    if done := deliver_again(blended, context, options.out, options.format):
+        return f"submission: {done}"
     with blended.lock():
         note = blend_into(blended, members, method, competition, data)
     say(f"blend of {len(members)} runs: {note}")

@@ -2,25 +2,33 @@
 
 from pathlib import Path
 
+from pipeline.base.files import file_hash
+from pipeline.base.progress import say
 from pipeline.delivery.deliver import Delivered, Finished, copy_out, deliver
 from pipeline.experiment.combine import folds_of, mean_of, open_combination
 from pipeline.experiment.experiment import Experiment
 from pipeline.runs.ledger import read_ledger
-from pipeline.runs.run import all_checkpoints, read_frame
+from pipeline.runs.run import Run, all_checkpoints, read_frame
 from pipeline.stages.context import Context
 from pipeline.track.wandb_log import TrackConfig, Tracker
 
 
+def run_of(experiments: list[Experiment], name: str, context: Context) -> Run:
+    """The run of one experiment, or the one that is the mean of several."""
+    runs = [experiment.run for experiment in experiments]
+    if len(runs) == 1:
+        return runs[0]
+    return open_combination(name, runs, "mean", context.competition, context.data, context.runs)
+
+
 def finished_run(experiments: list[Experiment], name: str, context: Context) -> Finished:
     """The run of one experiment, or the mean of several. All are predicted."""
+    run = run_of(experiments, name, context)
     if len(experiments) == 1:
         return _finished(experiments[0])
     members = [_finished(experiment) for experiment in experiments]
-    runs = [member.run for member in members]
-    competition = context.competition
-    run = open_combination(name, runs, "mean", competition, context.data, context.runs)
     with run.lock():
-        mean_of(runs, run, competition)
+        mean_of([member.run for member in members], run, context.competition)
     text = "\n".join(f"# {member.run.name}\n{member.config_text}" for member in members)
     return Finished(
         run=run,
@@ -43,6 +51,29 @@ def _finished(experiment: Experiment) -> Finished:
         histories=experiment.histories(),
         minutes=experiment.minutes(),
     )
+
+
+def deliver_again(run: Run, context: Context, out: Path | None, other_format: str) -> Path | None:
+    """The submission of a run that is done, copied to where the user wants it; nothing else changes.
+
+    None where it is not done, its file is not the one that was recorded, or another format is asked for.
+    """
+    if other_format != "csv":
+        return None
+    path = _delivered(run, context)
+    if path:
+        say(f"already done: {run.name}")
+        if out:
+            copy_out(path, out)
+    return path
+
+
+def _delivered(run: Run, context: Context) -> Path | None:
+    path = context.submissions / f"{run.name}.csv"
+    about = run.summary()
+    whole = about is not None and path.is_file() and file_hash(path) == about.get("sha256")
+    known = read_ledger(context.submissions / "ledger.csv")
+    return path if whole and (known["run"] == run.name).any() else None
 
 
 def deliver_run(

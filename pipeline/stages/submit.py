@@ -6,7 +6,7 @@ from pipeline.base.errors import UserError
 from pipeline.competition.base import Competition
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import default_name, experiments_of
-from pipeline.stages.finish import deliver_run, finished_run
+from pipeline.stages.finish import deliver_again, deliver_run, finished_run, run_of
 from pipeline.stages.options import OutOptions, RunOptions
 from pipeline.stages.predict import predict_all
 from pipeline.stages.upload import upload_unasked
@@ -28,11 +28,14 @@ def check(context: Context, options: Options) -> None:
 def run(context: Context, options: Options) -> str:
     """Train, predict, score, write."""
     experiments = experiments_of(options, context, options.name, options.track, options.run)
-    predict_all(experiments)
     name = experiments[0].name if options.run else options.name or default_name(context)
-    finished = finished_run(experiments, name, context)
-    path = deliver_run(finished, context, options.track, options.out, options.format)
-    upload_unasked(context, options.track, finished.run.name)  # last: what Kaggle says is no part of it
+    chosen = run_of(experiments, name, context)
+    path = deliver_again(chosen, context, options.out, options.format)
+    if path is None:
+        predict_all(experiments)
+        finished = finished_run(experiments, name, context)
+        path = deliver_run(finished, context, options.track, options.out, options.format)
+    upload_unasked(context, options.track, chosen.name)  # last: what Kaggle says is no part of the result
     return f"submission: {path}"
 
 

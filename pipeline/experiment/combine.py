@@ -20,12 +20,20 @@ from pipeline.tasks.task import BlendRequest
 
 
 def options_of(run: Run, competition: Competition) -> Config:
-    """The options of a run; of one made of others, those of its first member that was trained."""
+    """The options of a run; of one made of others, those of its first member that was trained.
+
+    Raises
+    ------
+    UserError : they cannot be read, or are those of another version.
+    """
     trained = run.first_trained()
-    options = read_json(trained.folder / "options.json")
-    if options is None:
-        raise UserError(f"{trained.folder / 'options.json'} cannot be read: train {trained.name} again")
-    return competition.task.config.from_json(options)
+    path = trained.folder / "options.json"
+    try:
+        return competition.task.config.from_json(read_json(path))
+    except (TypeError, AttributeError, KeyError) as error:
+        raise UserError(
+            f"{path} holds no options of this version: train its config again, without --run"
+        ) from error
 
 
 def folds_of(run: Run) -> pd.Series:

@@ -2,6 +2,7 @@
 taken as it is."""
 
 import datetime
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -41,6 +42,7 @@ from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.runs.run import Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.history import is_cut, read_history
 from pipeline.training.job import FoldJob, Listener, NoListener
 from pipeline.training.loop import train_fold
 
@@ -105,7 +107,7 @@ class Experiment:
         return run
 
     def _continued(self, run: Run) -> Run:
-        changes = changed(run.description(), self.identity)
+        changes = self._changes_since_it_began
         if changes:
             path = run.folder / CONTINUED
             entry = {"date": datetime.datetime.now().isoformat(timespec="seconds"), "changes": changes}
@@ -113,10 +115,16 @@ class Experiment:
             say(f"{run.name} goes on under today's code, which it records: {'; '.join(changes)}")
         return run
 
+    @cached_property
+    def _changes_since_it_began(self) -> list[str]:
+        """What is no longer as the config.json of the unfinished run says; nothing where there is none."""
+        return changed(self.unfinished.description(), self.identity) if self.unfinished else []
+
     def _tell_changes(self, run: Run) -> None:
         for other, about in runs_beside(run):
             if other.name.rpartition("-")[0].rpartition("-")[0] == self.name:
-                say(f"new run {run.name}; since {other.name}: {'; '.join(changed(about, self.identity))}")
+                changes = changed(about, self.identity) or ["nothing that is known"]
+                say(f"new run {run.name}; since {other.name}: {'; '.join(changes)}")
                 return
 
     @cached_property
@@ -152,7 +160,7 @@ class Experiment:
             data=self.data.folder.resolve(),
             folds=path.resolve(),
             fold=fold,
-            folder=self.run.fold(fold),
+            folder=self.run.fold(fold).resolve(),
             device=self.device,
             listener=self.listener(self.run),
         )
@@ -162,8 +170,11 @@ class Experiment:
         inside = self.folds["image_id"][self.folds["fold"] == fold].tolist()
         split = {"train_data": self.data.train_identity, "classes": self.data.classes}
         parts = {**split, "fold": fold, "valid": inside, "options": training_options(self.config)}
-        code = self.identity["code"]["training"]
-        return digest({**parts, "weights": self.identity["weights"], "code": code}, length=16)
+        parts |= {"weights": self.identity["weights"], "code": self.identity["code"]["training"]}
+        if self._changes_since_it_began:
+            # Epochs of several versions of the code: no other run's fold is equal.
+            parts["continued"] = self.run.name
+        return digest(parts, length=16)
 
     def prediction_identity(self, fold: int, split: str) -> str:
         """What the predictions of a fold depend on."""
@@ -192,10 +203,8 @@ class Experiment:
             job = self.job(fold)
             with job.listener.fold(fold, self.config.to_json()) as log:
                 train_fold(job, log)
-        done = len(pd.read_csv(folder / "history.csv"))
-        mark_trained(
-            folder, identity, train.keep, finished=train.patience is not None or done == train.epochs
-        )
+        cut = is_cut(read_history(folder), train, self.competition.metric)
+        mark_trained(folder, identity, train.keep, train.max_minutes if cut else None)
 
     def predict(self) -> None:
         """Out-of-fold and test predictions of every fold; trains what is not trained yet."""
@@ -260,9 +269,8 @@ class Experiment:
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Each trained fold's history, by name."""
-        return {
-            f"fold {fold}": pd.read_csv(self.run.fold(fold) / "history.csv") for fold in self.fold_numbers
-        }
+        read = {fold: read_history(self.run.fold(fold)) for fold in self.fold_numbers}
+        return {f"fold {fold}": pd.DataFrame([vars(row) for row in rows]) for fold, rows in read.items()}
 
     def minutes(self) -> float:
         """Wall time of all epochs, also those of earlier, interrupted sessions."""
@@ -280,6 +288,7 @@ def _read_folds(path: Any) -> pd.DataFrame | None:
 def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What of a run's identity is not as it was, for people."""
     found = []
+    now = json.loads(json.dumps(now))  # as it would be read: with lists for tuples
     old, new = before.get("config", {}), now["config"]
     for group in new:
         for name, value in new[group].items():
@@ -294,4 +303,4 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         files |= {name for name in {*code, *known} if code.get(name) != known.get(name)}
     if files:
         found.append(f"other code: {name_some(sorted(files))}")
-    return found or ["nothing that is known"]
+    return found

@@ -12,26 +12,35 @@ from typing import Any
 
 from pipeline.base.files import atomic_path, file_hash, write_json
 from pipeline.runs.run import FILE_COLUMN, TRAINED, Run, read_frame, read_json, save_frame
+from pipeline.training.history import HISTORY
 
 PREDICTED = "predicted.json"
-WEIGHTS = ("last.pt", "best.pt", "history.csv")
+WEIGHTS = ("last.pt", "best.pt", HISTORY)
 
 
 def is_trained(folder: Path, identity: str) -> bool:
-    """Whether a fold's folder holds the weights of this identity."""
-    about = read_json(folder / TRAINED) or {}
-    kept = folder / f"{about.get('keep')}.pt"
-    return about.get("identity") == identity and kept.exists() and (folder / "history.csv").exists()
+    """Whether a fold's folder holds the weights of this identity and their history, whole."""
+    about = _read(folder / TRAINED)
+    files = about.get("files")
+    if about.get("identity") != identity or not isinstance(files, dict):
+        return False
+    try:
+        return all(file_hash(folder / name) == sha256 for name, sha256 in files.items())
+    except OSError:
+        return False
 
 
-def mark_trained(folder: Path, identity: str, keep: str, finished: bool) -> None:
+def mark_trained(folder: Path, identity: str, keep: str, limit: float | None) -> None:
     """Say that a fold is trained.
 
     Parameters
     ----------
-    finished : False where a time limit ended it, so that another limit would give other weights.
+    keep : last or best, the weights that predict.
+    limit : minutes of the time limit that ended it, so that another would give other weights; None where
+        none did.
     """
-    write_json(folder / TRAINED, {"identity": identity, "keep": keep, "finished": finished})
+    files = {name: file_hash(folder / name) for name in (f"{keep}.pt", HISTORY)}
+    write_json(folder / TRAINED, {"identity": identity, "keep": keep, "limit": limit, "files": files})
 
 
 def trained_elsewhere(run: Run, identity: str, limit: float | None) -> Path | None:
@@ -42,10 +51,8 @@ def trained_elsewhere(run: Run, identity: str, limit: float | None) -> Path | No
     limit : the time limit of this run; a fold that such a limit has ended is equal where the limits are.
     """
     for done in sorted(run.folder.parent.glob(f"*/fold*/{TRAINED}")):
-        if done.parents[1] == run.folder or not is_trained(done.parent, identity):
-            continue
-        options = (read_json(done.parents[1] / "config.json") or {}).get("config", {})
-        if (read_json(done) or {}).get("finished") or options.get("train", {}).get("max_minutes") == limit:
+        elsewhere = done.parents[1] != run.folder
+        if elsewhere and _read(done).get("limit") in (None, limit) and is_trained(done.parent, identity):
             return done.parent
     return None
 
@@ -59,24 +66,22 @@ def take_weights(source: Path, target: Path) -> None:
 
 def prediction_is_there(folder: Path, split: str, identity: str) -> bool:
     """Whether ``<split>.parquet`` in a fold's folder is the one of this identity, whole."""
-    about = (read_json(folder / PREDICTED) or {}).get(split, {})
+    about = _predicted(folder, split)
     path = folder / f"{split}.parquet"
     return about.get("identity") == identity and path.exists() and about.get("sha256") == file_hash(path)
 
 
 def begin_prediction(folder: Path, split: str, identity: str) -> None:
     """Say what is being predicted, and remove what was left of predictions of another identity."""
-    about: dict[str, Any] = read_json(folder / PREDICTED) or {}
-    if about.get(split, {}).get("identity") != identity:
+    if _predicted(folder, split).get("identity") != identity:
         shutil.rmtree(folder / split, ignore_errors=True)
-        write_json(folder / PREDICTED, {**about, split: {"identity": identity}})
+        write_json(folder / PREDICTED, {**_read(folder / PREDICTED), split: {"identity": identity}})
 
 
 def mark_predicted(folder: Path, split: str, identity: str) -> None:
     """Say what a split's predictions depended on."""
-    about: dict[str, Any] = read_json(folder / PREDICTED) or {}
-    about[split] = {"identity": identity, "sha256": file_hash(folder / f"{split}.parquet")}
-    write_json(folder / PREDICTED, about)
+    about = {"identity": identity, "sha256": file_hash(folder / f"{split}.parquet")}
+    write_json(folder / PREDICTED, {**_read(folder / PREDICTED), split: about})
 
 
 def predicted_elsewhere(run: Run, split: str, identity: str) -> Path | None:
@@ -96,6 +101,17 @@ def take_predictions(source: Path, target: Path, split: str) -> None:
         names = [str(target / split / Path(name).name) for name in frame[FILE_COLUMN]]
         frame = frame.assign(**{FILE_COLUMN: names})
     save_frame(frame, target / f"{split}.parquet")
+
+
+def _predicted(folder: Path, split: str) -> dict[str, Any]:
+    about = _read(folder / PREDICTED).get(split)
+    return about if isinstance(about, dict) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where there is none, or the file is damaged: what it told is made again."""
+    value = read_json(path)
+    return value if isinstance(value, dict) else {}
 
 
 def _files(folder: Path) -> Iterator[Path]:

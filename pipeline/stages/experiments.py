@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
 from pipeline.config.config import Config, Ensemble, members_of
 from pipeline.config.limits import option
@@ -12,7 +12,7 @@ from pipeline.experiment.combine import options_of
 from pipeline.experiment.experiment import Experiment
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
-from pipeline.stages.options import ConfigOptions
+from pipeline.stages.options import ConfigOptions, RunOptions
 from pipeline.stages.parse import parse
 from pipeline.track.wandb_log import TrackConfig, Tracker
 
@@ -29,6 +29,8 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
     UserError : there is no such config, values that do not go together, an option that would do nothing.
     """
     names = options.names
+    if isinstance(options, RunOptions) and options.run is not None:
+        _refuse_config(options, context)
     if len(names) > 1 and not several:
         raise UserError(f"this stage takes one config, not {len(names)}: compare takes several")
     for name in names:
@@ -37,6 +39,14 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
         changed_configs(options, context, name)
     if not names:
         _check_usual(options, context)
+
+
+def _refuse_config(options: RunOptions, context: Context) -> None:
+    """Raise UserError where options of an experiment are typed beside a run that has its own."""
+    own = ("--config", *(f"--{group.group}." for group in options.settings.groups()))
+    typed = [word.partition("=")[0] for word in context.arguments if word.startswith(own)]
+    if typed:
+        raise UserError(f"--run goes on with the options of {options.run}: leave out {name_some(typed)}")
 
 
 def _check_usual(options: ConfigOptions, context: Context) -> None:
@@ -116,6 +126,8 @@ def _unfinished(context: Context, name: str, track: TrackConfig | None) -> Exper
     if run.summary() is not None:
         raise UserError(f"{name} is finished: the command that made it, without --run, makes a new one")
     about = run.description()
+    if "members" in about:
+        raise UserError(f"{name} is made of other runs: the command that began it goes on with it")
     if (about.get("train_data"), about.get("test_data")) != (
         context.data.train_identity,
         context.data.test_identity,

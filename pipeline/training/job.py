@@ -16,18 +16,7 @@ from pipeline.competition.prepared import open_prepared
 from pipeline.config.config import Config
 from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One row of history.csv. `score` is the validation metric."""
-
-    epoch: int
-    loss: float
-    lr: float
-    score: float
-    images_per_second: float
-    seconds: float
+from pipeline.training.history import Epoch
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from pipeline.base.device import keep_freed_memory, make_deterministic
 from pipeline.base.errors import UserError
-from pipeline.base.files import atomic_path
 from pipeline.base.progress import progress, say
 from pipeline.competition.evaluate import evaluation_of
 from pipeline.inputs.batches import TrainingBatches
@@ -25,7 +23,8 @@ from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.tasks.task import Mixer, Objective
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.job import Epoch, FoldJob, FoldLog, OpenJob
+from pipeline.training.history import Epoch, best_epoch, has_no_patience, has_no_time, save_history
+from pipeline.training.job import FoldJob, FoldLog, OpenJob
 from pipeline.training.session import Session
 
 
@@ -77,7 +76,11 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
     fold = start(job)
     session, preprocess, classes = fold.session, fold.preprocess, fold.open.classes
     last, best = job.folder / "last.pt", job.folder / "best.pt"
+    if config.keep == "best" and not best.exists():
+        last.unlink(missing_ok=True)  # it does not hold the best epoch's weights: all is trained again
     session.resume(last, type(job.config))
+    if session.history:
+        save_history(session.history, job.folder)  # whatever became of the file
     _announce(fold)
     log = log or FoldLog()
     log.begun(group_rows(session.groups, config))
@@ -86,14 +89,13 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
             say(f"fold {job.fold}: stopped after epoch {epoch} of {config.epochs}")
             break
         session.history.append(_epoch(fold, epoch))
-        if session.best_epoch(metric) == epoch + 1:
+        if best_epoch(session.history, metric) == epoch + 1:
             weights = session.weights()
             Checkpoint(
                 state=weights, config=job.config, classes=classes, preprocess=preprocess, training={}
             ).save(best)
         # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
-        with atomic_path(job.folder / "history.csv") as temporary:
-            pd.DataFrame([vars(row) for row in session.history]).to_csv(temporary, index=False)
+        save_history(session.history, job.folder)
         session.save(last, job.config, classes, preprocess)
         log.epoch(session.history[-1])
     return Checkpoint.load(best if config.keep == "best" else last, type(job.config))
@@ -187,14 +189,10 @@ def validate(fold: Started) -> float:
 
 def is_over(job: FoldJob, session: Session) -> bool:
     """Whether to stop early: no better score for `patience` epochs, or no time for another epoch."""
-    config = job.config.train
-    if not session.history:
+    config, history = job.config.train, session.history
+    if not history:
         return False
-    since_best = len(session.history) - session.best_epoch(job.competition.metric)
-    if config.patience is not None and since_best >= config.patience:
-        return True
-    seconds = [row.seconds for row in session.history]
-    return config.max_minutes is not None and sum(seconds) + max(seconds) > 60 * config.max_minutes
+    return has_no_patience(history, config, job.competition.metric) or has_no_time(history, config)
 
 
 def _announce(fold: Started) -> None:

@@ -12,10 +12,9 @@ from pipeline.base.device import amp_dtype
 from pipeline.config.config import Config
 from pipeline.config.groups import TrainConfig
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.metrics.metric import Metric
 from pipeline.networks.groups import Group, build_optimizer, parameter_groups
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.job import Epoch
+from pipeline.training.history import Epoch
 from pipeline.training.schedule import lr_factor
 
 
@@ -82,14 +81,6 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema:
             self.ema.update(self.model, number)
-
-    def best_epoch(self, metric: Metric) -> int:
-        """Number of the first epoch with the best score; of the first one where none has a score."""
-        best = self.history[0]
-        for row in self.history[1:]:
-            if metric.better(row.score, best.score):
-                best = row
-        return best.epoch
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The predictor's tensors, on the CPU."""

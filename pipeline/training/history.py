@@ -1,0 +1,71 @@
+"""What each epoch of a fold's training gave, and what follows from it: history.csv."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
+from pipeline.config.groups import TrainConfig
+from pipeline.metrics.metric import Metric
+
+HISTORY = "history.csv"
+"""In a fold's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One row of history.csv. `score` is the validation metric."""
+
+    epoch: int
+    loss: float
+    lr: float
+    score: float
+    images_per_second: float
+    seconds: float
+
+
+def best_epoch(history: Sequence[Epoch], metric: Metric) -> int:
+    """Number of the first epoch with the best score; of the first one where none has a score."""
+    best = history[0]
+    for row in history[1:]:
+        if metric.better(row.score, best.score):
+            best = row
+    return best.epoch
+
+
+def has_no_patience(history: Sequence[Epoch], config: TrainConfig, metric: Metric) -> bool:
+    """Whether there was no better score for `patience` epochs."""
+    return config.patience is not None and len(history) - best_epoch(history, metric) >= config.patience
+
+
+def has_no_time(history: Sequence[Epoch], config: TrainConfig) -> bool:
+    """Whether another epoch would exceed the time limit."""
+    seconds = [row.seconds for row in history]
+    return config.max_minutes is not None and sum(seconds) + max(seconds) > 60 * config.max_minutes
+
+
+def is_cut(history: Sequence[Epoch], config: TrainConfig, metric: Metric) -> bool:
+    """Whether it was the time limit that ended training, so that another limit would give other weights."""
+    return len(history) < config.epochs and not has_no_patience(history, config, metric)
+
+
+def save_history(history: Sequence[Epoch], folder: Path) -> None:
+    """Write history.csv, atomically."""
+    with atomic_path(folder / HISTORY) as temporary:
+        pd.DataFrame([vars(row) for row in history]).to_csv(temporary, index=False)
+
+
+def read_history(folder: Path) -> list[Epoch]:
+    """Inverse of `save_history`. Raises UserError where the file is missing or damaged."""
+    path = folder / HISTORY
+    try:
+        rows = pd.read_csv(path)[[field.name for field in fields(Epoch)]].to_dict("records")
+        if not rows:
+            raise ValueError("no epoch")
+        return [Epoch(**{str(name): value for name, value in row.items()}) for row in rows]
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} cannot be read ({reason}): delete it and run again") from error

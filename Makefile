@@ -1,4 +1,4 @@
-# `make` alone lists the targets. Options: COMP, CONFIG, DATA or RAW, OUT, ARGS.
+# `make` alone lists the targets. `make help` names the options.
 SHELL := bash
 PYTHON ?= python3
 COMP ?= cifar10
@@ -9,9 +9,11 @@ DEVELOP := $(VENV)/.develop
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
+# What is given is passed on: a stage refuses what it does not have.
 STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
 	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') \
+	$(if $(KIND),--kind '$(KIND)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
@@ -93,9 +95,7 @@ serve: $(READY) ## show the leaderboard page on localhost (ARGS="--port 8001")
 	@$(BIN)/python -m pipeline.track.serve $(ARGS)
 
 kernel: $(READY) ## build a Kaggle kernel folder (KIND=train|inference RUN= WEIGHTS= ARGS="--no-gpu")
-	@$(BIN)/python -m competitions.$(COMP) kernel $(if $(CONFIG),--config '$(CONFIG)') \
-		$(if $(KIND),--kind $(KIND)) $(if $(RUN),--run '$(RUN)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
-		$(ARGS)
+	@$(STAGE)
 
 kernel-rehearse: $(READY) ## run the kernel here as Kaggle would: no network, the image's packages alone
 	@$(BIN)/python -m pipeline.kernel.rehearse --folder build/kernel/$(COMP) $(if $(RAW),--raw '$(RAW)') \

@@ -3,11 +3,10 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.helpers import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
@@ -27,6 +26,34 @@ def test_the_pages_port_can_be_chosen():
     assert command("serve", "ARGS=--port 8001").endswith("pipeline.track.serve --port 8001")
 
 
+def test_a_stage_gets_what_was_given_and_no_more():
+    assert command("submit", "COMP=voc").endswith("-m competitions.voc submit")
+    told = command("submit", "CONFIG=fast", "DATA=sample", "OUT=s.csv", "ARGS=--train.epochs 3")
+    assert told.endswith(
+        "-m competitions.cifar10 submit --config 'fast' --data 'sample' --out 's.csv' --train.epochs 3"
+    )
+
+
+def test_runs_and_the_run_to_go_on_with_are_passed_on():
+    assert command("blend", "RUNS=a b", "FORMAT=voc").endswith("blend --format 'voc' --runs a b")
+    assert command("train", "RUN=fast-20260101-0123abcd").endswith("train --run 'fast-20260101-0123abcd'")
+
+
+@pytest.mark.parametrize(
+    ("target", "variable", "option"), [("data", "RUN=x", "--run 'x'"), ("scores", "RAW=r", "--raw 'r'")]
+)
+def test_what_a_stage_does_not_have_reaches_it_too_so_that_it_is_refused(target, variable, option):
+    assert command(target, variable).endswith(f"competitions.cifar10 {target} {option}")
+
+
 def test_the_bundles_own_options_reach_it():
-    told = command("kernel", "COMP=voc", "ARGS=--data-source me/voc --no-gpu --hours 2 --train.epochs 3")
-    assert told.endswith("--comp voc --data-source me/voc --no-gpu --hours 2 --train.epochs 3")
+    told = command(
+        "kernel",
+        "COMP=voc",
+        "KIND=train",
+        "OUT=k",
+        "ARGS=--data-source me/voc --no-gpu --hours 2 --train.epochs 3",
+    )
+    assert told.endswith(
+        "competitions.voc kernel --out 'k' --kind 'train' --data-source me/voc --no-gpu --hours 2 --train.epochs 3"
+    )

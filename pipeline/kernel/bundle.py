@@ -34,6 +34,8 @@ from pipeline.networks.weights import SUFFIXES
 TEMPLATE = REPOSITORY / "notebooks" / "04-kaggle-kernel.ipynb"
 PARAMETERS = "parameters"
 """Tag of the notebook's cell whose values are filled in."""
+WEIGHTS_OPTION = "--model.weights"
+"""The stage's option that the notebook fills in where weights ride along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,18 +155,33 @@ def check_options(training: Training, options: BundleOptions) -> None:
     if options.kind == "train" and options.run is not None:
         raise UserError("--run is for inference: add --kind inference, or leave it out")
     if options.kind == "inference":
-        if training.arguments:
-            raise UserError(
-                f"an inference kernel predicts as its run did, and {shlex.join(training.arguments)} would do "
-                "nothing: leave it out"
-            )
+        _check_nothing_trains(training, options)
         return
+    if any(word.partition("=")[0] == WEIGHTS_OPTION for word in training.arguments):
+        raise UserError(
+            f"{WEIGHTS_OPTION} names a file of this machine, which the kernel does not see: name it with "
+            "--weights (make: WEIGHTS=), and it rides along"
+        )
     names = ["base", "fast"] if training.config == "auto" else [training.config]
     for name in names:
         if name not in training.configs:
             raise UserError(f"there is no config {name!r}: choose one of {', '.join(training.configs)}")
         if options.weights is None and "--model.no-pretrained" not in training.arguments:
             _check_pretrained(name, training.configs[name])
+
+
+def _check_nothing_trains(training: Training, options: BundleOptions) -> None:
+    """Refuse what a kernel that only predicts would ignore."""
+    surplus = list(training.arguments)
+    if training.config != "auto":
+        surplus += ["--config", training.config]
+    if options.weights is not None:
+        surplus += ["--weights", str(options.weights)]
+    if surplus:
+        raise UserError(
+            f"an inference kernel predicts as its run did, and {shlex.join(surplus)} would do nothing: "
+            "leave it out"
+        )
 
 
 def _check_pretrained(name: str, entry: Entry) -> None:

@@ -1,12 +1,10 @@
 """The two files that tell Kaggle what a bundle is: kernel-metadata.json and dataset-metadata.json."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.base.errors import UserError
-from pipeline.competition.base import Competition
 
 OWNER = "INSERT_OWNER_HERE"
 """Stands for the Kaggle user until one is known; pushing puts the name of the account in its place."""
@@ -17,16 +15,6 @@ TITLE_LENGTH = (6, 50)
 """What Kaggle allows for the title and the slug of a dataset; a kernel's are close to it."""
 
 Kind = Literal["train", "inference"]
-
-
-def load_competition(slug: str) -> Competition:
-    """The competition in folder `slug`. Raises UserError where there is none."""
-    try:
-        return importlib.import_module(f"competitions.{slug}.competition").Competition()
-    except ModuleNotFoundError as error:
-        if error.name not in (f"competitions.{slug}", f"competitions.{slug}.competition"):
-            raise
-        raise UserError(f"there is no folder competitions/{slug}: check COMP={slug}") from error
 
 
 def kernel_slug(comp: str, kind: Kind) -> str:

@@ -1,5 +1,6 @@
 """Run a bundle here as Kaggle would: ``python -m pipeline.kernel.rehearse --folder build/kernel/<slug>``."""
 
+import importlib
 import json
 import shutil
 import signal
@@ -19,7 +20,7 @@ from pipeline.competition.sources import Source, find_source
 from pipeline.delivery.submission import check_file
 from pipeline.kernel.bundle import Bundle, fill_in
 from pipeline.kernel.environment import make_environment, stand_in_wheels
-from pipeline.kernel.metadata import OWNER, load_competition, mount_of, with_owner
+from pipeline.kernel.metadata import OWNER, mount_of, with_owner
 from pipeline.kernel.sandbox import Sandbox, obstacle
 from pipeline.kernel.wheels import closure, kaggle_image, read_wheels
 
@@ -37,6 +38,21 @@ class RehearsalOptions:
     """Folder of raw files to mount as the competition's, or sample for the generated ones."""
     config: str | None = None
     """Train this config instead of the bundle's; on sample data the config sample, if not given."""
+
+
+def load_competition(slug: str) -> Competition:
+    """The competition in folder `slug`, which a bundle names by its text alone.
+
+    Everywhere else the competition's own ``__main__`` hands itself over, so that the pipeline imports none. A
+    rehearsal starts from a bundle, as the kernel's notebook does, and imports what the bundle names as the
+    notebook does. Raises UserError where there is none.
+    """
+    try:
+        return importlib.import_module(f"competitions.{slug}.competition").Competition()
+    except ModuleNotFoundError as error:
+        if error.name not in (f"competitions.{slug}", f"competitions.{slug}.competition"):
+            raise
+        raise UserError(f"there is no folder competitions/{slug}: check COMP={slug}") from error
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -70,6 +86,11 @@ def rehearse(options: RehearsalOptions) -> Path:
     if reason := obstacle():
         raise UserError(f"a rehearsal needs Linux namespaces, and {reason}")
     bundle = read_bundle(options.folder)
+    if bundle.kind == "inference" and options.config is not None:
+        raise UserError(
+            f"an inference kernel predicts as its run did, and --config {options.config} would do nothing: "
+            "leave it out"
+        )
     check_complete(options.folder)
     competition = load_competition(bundle.comp)
     home = options.folder / "rehearsal"

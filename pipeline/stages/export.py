@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
 from pipeline.stages.export_folders import export_class_folders
-from pipeline.stages.options import ConfigOptions, OutOptions
+from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, OutOptions):
+class Options(ConfigOptions, SourceOptions, OutOptions):
     """Write train_valid_test/ class folders of hard links, for tools that want that layout."""
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pipeline.base.progress import say
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
-from pipeline.stages.options import ConfigOptions
+from pipeline.stages.options import ConfigOptions, SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions):
+class Options(ConfigOptions, SourceOptions):
     """Assign folds, check them for leaks, and count the images in each."""
 
 

@@ -11,7 +11,8 @@ from pipeline.stages.options import ConfigOptions, TrackOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Options(BundleOptions, ConfigOptions, TrackOptions):
-    """Options of the bundle; those of the experiment and of wandb are for the stage that the kernel runs."""
+    """Options of the bundle; those of the experiment and of wandb are for the stage that the kernel runs. No
+    raw files are read here: Kaggle mounts them."""
 
 
 def run(context: Context, options: Options) -> str:

@@ -43,7 +43,7 @@ class TrackOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfigOptions(SourceOptions):
+class ConfigOptions(Options):
     """Which experiment; all other options override single values of it."""
 
     config: str = "auto"
@@ -63,7 +63,7 @@ class ConfigOptions(SourceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(ConfigOptions, TrackOptions):
+class RunOptions(ConfigOptions, SourceOptions, TrackOptions):
     """An experiment that becomes a run."""
 
     run: str | None = None

@@ -12,11 +12,11 @@ from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
-from pipeline.stages.options import ConfigOptions, OutOptions
+from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, OutOptions):
+class Options(ConfigOptions, SourceOptions, OutOptions):
     """Draw a grid of augmented training images with their labels."""
 
 

@@ -1,11 +1,15 @@
 """Predicting with checkpoints alone gives what the run itself gave."""
 
+import shutil
+
 import pytest
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
+from pipeline.kernel.bundle import Bundle
 from pipeline.kernel.inference import copy_checkpoints, infer
+from pipeline.kernel.rehearse import read_bundle
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import (
     Config,
@@ -41,18 +45,37 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_inference_repeats_the_runs_submission(folder, name, capfd):
+def test_a_kernel_with_a_runs_checkpoints_repeats_its_submission(folder, name, one_wheel):
     main(Competition(), CONFIGS, ["submit", "--raw", "raw", "--config", name, "--out", "theirs.csv"])
     run = next((folder / "runs" / "cifar10").glob(f"{name}-*"))
-    copied = copy_checkpoints(run, folder / "bundle")
+    main(Competition(), CONFIGS, ["kernel", "--kind", "inference", "--run", str(run), "--out", "bundle"])
+    copied, there = read_bundle(folder / "bundle").runs, folder / "bundle" / "dataset" / "runs"
     assert copied[0] == run.name and len(copied) == (1 if name == "one" else 3)
-    sizes = [path.stat().st_size for path in (folder / "bundle").rglob("model.pt")]
+    sizes = [path.stat().st_size for path in there.rglob("model.pt")]
+    assert len(sizes) == 2 * max(1, len(copied) - 1)
     assert max(sizes) < (run.parent / copied[-1] / "fold0" / "last.pt").stat().st_size
-    infer(Competition(), folder / "bundle" / run.name, folder / "raw", folder / "ours.csv")
+    shutil.rmtree(folder / "runs")
+    infer(Competition(), there / run.name, folder / "raw", folder / "ours.csv")
     assert (folder / "ours.csv").read_text() == (folder / "theirs.csv").read_text()
+
+
+def test_the_notebook_is_told_which_run_predicts():
+    bundle = Bundle(
+        comp="flowers",
+        kind="inference",
+        config="auto",
+        arguments=[],
+        hours=9.0,
+        bundle="b",
+        data="flowers",
+        data_source=None,
+        runs=["both-1", "one-1", "one-2"],
+        weights=False,
+    )
+    assert (bundle.parameters()["KIND"], bundle.parameters()["RUN"]) == ("inference", "both-1")
 
 
 def test_a_run_that_is_not_finished_is_refused(folder):
     (folder / "run").mkdir()
     with pytest.raises(UserError, match="not a finished run"):
-        copy_checkpoints(folder / "run", folder / "bundle")
+        copy_checkpoints(folder / "run", folder / "bundle", Config)

@@ -45,9 +45,11 @@ SHOWING_FILES = (
     "sample.py",
     "blend.py",
     "columns.py",
+    "combine.py",
     "counts.py",
+    "decide.py",
 )
-"""Files of a task's folder that only read predictions."""
+"""Files of a task's folder, or of a room, that only read predictions."""
 HOOKS = ("task",)
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
@@ -121,6 +123,7 @@ def _rooms(names: Iterable[str]) -> dict[str, str]:
         str(path.relative_to(PACKAGE)): _digest_of(path)
         for name in names
         for path in sorted((PACKAGE / name).rglob("*.py"))
+        if path.name not in SHOWING_FILES
     }
 
 
@@ -129,7 +132,7 @@ def _task_code(competition: Competition, exclude: tuple[str, ...]) -> dict[str, 
     module = Path(inspect.getfile(type(competition.task)))
     if not module.is_relative_to(PACKAGE):
         return {}
-    files = [PACKAGE / "tasks" / "task.py", *sorted(module.parent.rglob("*.py"))]
+    files = [*sorted((PACKAGE / "tasks").glob("*.py")), *sorted(module.parent.rglob("*.py"))]
     return {str(path.relative_to(PACKAGE)): _digest_of(path) for path in files if path.name not in exclude}
 
 

@@ -1,0 +1,25 @@
+"""Predictions frames of one number for each class or target: ``image_id`` and a float32 column for each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def frame_of(ids: Sequence[str] | np.ndarray, values: np.ndarray, columns: Sequence[str]) -> pd.DataFrame:
+    """A predictions frame of ids (N,) and values (N, C)."""
+    frame = pd.DataFrame(values.astype("float32", copy=False), columns=list(columns))
+    frame.insert(0, "image_id", np.asarray(ids, dtype=object))
+    return frame.astype({"image_id": "str"})
+
+
+def values_of(predictions: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """float64 (N, C): the values of a predictions frame."""
+    return predictions[list(columns)].to_numpy(dtype="float64")
+
+
+def mean_of(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Arithmetic mean of frames with the same ids in the same order."""
+    values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
+    mean = np.mean(values, axis=0, dtype=np.float64)
+    return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))

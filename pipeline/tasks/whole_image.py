@@ -1,0 +1,102 @@
+"""What tasks have in common that say something about an image as a whole: one vector of numbers for each."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import albumentations as A
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from pipeline.config import config, groups
+from pipeline.config.limits import Limit
+from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit
+from pipeline.frame.values import frame_of, mean_of
+from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
+from pipeline.inputs.preprocess import Preprocess
+from pipeline.networks.build import build_classifier
+from pipeline.prediction.request import Request
+from pipeline.prediction.views import view_means
+from pipeline.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(groups.ModelConfig):
+    """Which network, and what it starts from."""
+
+    drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
+    """Dropout before the classifier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeImageConfig(config.Config):
+    """One experiment of such a task."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: ImageAugment = field(default_factory=ImageAugment)
+    predict: ViewPredict = field(default_factory=ViewPredict)
+
+    def check(self) -> None:
+        """Padding, shifts and holes must fit the image."""
+        check_fit(self.augment, self.predict, self.model.image_size)
+
+
+ConfigT = TypeVar("ConfigT", bound=WholeImageConfig)
+
+
+class WholeImageTask(Task[ConfigT]):
+    """A task whose predictions frame has one float32 column for each class or target."""
+
+    @abstractmethod
+    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Predictions (N, C) of float32 network outputs (N, O)."""
+
+    def outputs(self, classes: Sequence[str]) -> int:
+        """How many outputs the network has."""
+        return len(classes)
+
+    def train_transform(self, config: ConfigT, preprocess: Preprocess) -> A.Compose:
+        """See `pipeline.inputs.augment`."""
+        return train_transform(config.augment, preprocess)
+
+    def batch_transform(
+        self, config: ConfigT, packed_size: tuple[int, int] | None
+    ) -> Callable[[torch.Tensor, Preprocess], torch.Tensor] | None:
+        """See `pipeline.inputs.augment`."""
+        if not batched_is_enough(config.augment, packed_size, config.model.image_size):
+            return None
+        return lambda images, preprocess: augment_batch(images, config.augment, preprocess.mean)
+
+    def build_model(self, config: ConfigT, classes: Sequence[str], load: bool = True) -> nn.Module:
+        """Any timm classifier."""
+        return build_classifier(config.model, self.outputs(classes), config.model.drop_rate, load)
+
+    def predict(self, model: nn.Module, request: Request[ViewPredict]) -> Iterator[pd.DataFrame]:
+        """image_id and one float32 column for each class or target."""
+        for ids, values in view_means(model, self.activate, request):
+            yield frame_of(ids, values.float().numpy(), request.classes)
+
+    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
+        """Arithmetic mean."""
+        return mean_of(frames)
+
+
+class FixedTargets:
+    """Truth that augmenting an image leaves alone: one row of a tensor for each image."""
+
+    def __init__(self, fixed: torch.Tensor) -> None:
+        """`fixed` (N, ...) in the images' order."""
+        self.fixed: torch.Tensor | None = fixed
+        self._rows = fixed
+
+    def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
+        """See `pipeline.inputs.batches.Targets`."""
+        return transform(image=read(index))["image"], self._rows[index]
+
+    def batch(self, truths: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(B, ...)."""
+        return torch.stack(list(truths))

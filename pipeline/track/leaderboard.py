@@ -70,11 +70,19 @@ def _read_runs(ledger: Path) -> list[dict[str, Any]]:
     missing = [column for column in NEEDED if len(table) and column not in table]
     if missing:
         raise UserError(f"{ledger} has no column {missing[0]}; restore it from git or move it away")
-    rows, seen = [], {}
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    directions: dict[str, tuple[str, int]] = {}
     for line, row in enumerate(table.to_dict("records"), start=2):
         cells = {key: "" if pd.isna(value) else value.strip() for key, value in row.items()}
         where = f"{ledger}, line {line} (run {cells['run'] or 'without a name'})"
         rows.append(_checked(cells, where))
+        metric, better = rows[-1]["metric"], rows[-1]["better"]
+        other, before = directions.setdefault(metric, (better, line))
+        if other != better:
+            raise UserError(
+                f"{where}: {metric} is better {better}, but {other} in line {before}; correct one"
+            )
         if seen.setdefault(cells["run"], line) != line:
             raise UserError(f"{where}: line {seen[cells['run']]} has the same run; remove one of them")
     return rows

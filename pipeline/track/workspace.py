@@ -24,7 +24,7 @@ new view, so that saving twice would leave two views of one name."""
 CONFIG = ("model.name", "model.image_size", "train.epochs", "train.lr")
 """Settings that get a column."""
 CURVES = ("score", "loss", "lr", "images_per_second")
-"""Values of an epoch that get a panel; see `pipeline.training.session.Epoch`."""
+"""Values of an epoch that get a panel; see `pipeline.training.job.Epoch`."""
 REACH_SECONDS = 5
 """Longest wait for a first answer. wandb's own client tries for 20 s to reach a server that is not there."""
 MAX_GROUPS = 50

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
+from pipeline.base.files import TEMPORARY
 from pipeline.raw.archives import archive_stem, extract
 
 REPOSITORY = Path(__file__).parents[2]
@@ -265,14 +266,14 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def test_a_kill_in_the_middle_leaves_no_target(tmp_path: Path) -> None:
-    """The temporary folder it leaves is cleared away by the next `open_raw`; see test_raw.py."""
+    """The temporary folder it leaves is cleared away by the next `open_raw`; see test_files.py."""
     archive = pack(tmp_path / "a.zip", {f"{number}.bin": b"x" for number in range(5_000)})
     code = (
         "import pathlib, sys; from pipeline.raw.archives import extract; "
         "extract(*map(pathlib.Path, sys.argv[1:]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, archive, tmp_path / "out"], cwd=REPOSITORY)
-    while not any(tmp_path.glob(".out.*/1.bin")):
+    while not any(tmp_path.glob(f"{TEMPORARY}out.*/1.bin")):
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)

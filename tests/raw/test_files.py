@@ -12,7 +12,7 @@ import py7zr
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import file_hash
+from pipeline.base.files import TEMPORARY, file_hash
 from pipeline.raw.files import RawFiles, open_raw
 
 
@@ -198,9 +198,12 @@ def test_opening_extracted_archives_takes_no_time(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
     zipped(tmp_path / "raw" / "train.zip", "train/1.png")
-    write(tmp_path / "extracted", ".train-0123abcd.4567cdef/train/1.png")
+    write(tmp_path / "extracted", f"{TEMPORARY}train-0123abcd.4567cdef/train/1.png", ".mine/notes.txt")
     files = open_raw(tmp_path / "raw", tmp_path / "extracted")
-    assert [path for path in (tmp_path / "extracted").iterdir() if path.is_dir()] == [files.roots[1]]
+    assert {path for path in (tmp_path / "extracted").iterdir() if path.is_dir()} == {
+        files.roots[1],
+        tmp_path / "extracted" / ".mine",  # hidden, but not of our naming
+    }
 
 
 def test_a_damaged_archive_leaves_nothing(tmp_path: Path) -> None:

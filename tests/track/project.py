@@ -1,6 +1,5 @@
 """A project folder with ledgers, sidecars and run folders, as weeks of work leave them."""
 
-import dataclasses
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,10 @@ import numpy as np
 
 from pipeline.base.files import digest, write_json
 from pipeline.delivery.report import write_report
+from pipeline.metrics.metric import Metric
+from pipeline.metrics.usual import ACCURACY, LOG_LOSS
 from pipeline.runs.ledger import LedgerRow, record, update_upload
-from pipeline.tasks.classification.config import Config
+from pipeline.tasks.classification.config import Config, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,11 @@ def make_project(root: Path) -> Project:
     for number in range(26):
         name = "sample" if number in (0, 9) else names[1 + int(random.integers(4))]
         cv = 0.98 + number / 1000 if name == "sample" else 0.86 + 0.003 * number + random.normal(0, 0.012)
-        config = dataclasses.replace(
-            Config(),
-            train=dataclasses.replace(
-                Config().train, epochs=4 + number, lr=float(random.choice([0.1, 0.5, 1]))
-            ),
-        )
+        config = Config(train=TrainConfig(epochs=4 + number, lr=float(random.choice([0.1, 0.5, 1]))))
         public = None if name == "sample" or number % 3 == 1 else cv - 0.011 + random.normal(0, 0.008)
-        _add(project, "birds", number, name, config, "accuracy_score", cv, public)
+        _add(project, "birds", number, name, config, ACCURACY, cv, public)
     for number, cv in enumerate((0.61, 0.52, 0.55, 0.49)):
-        _add(project, "leaves", number, "base", Config(), "log_loss", cv, None)
+        _add(project, "leaves", number, "base", Config(), LOG_LOSS, cv, None)
     return project
 
 
@@ -49,7 +45,7 @@ def _add(
     number: int,
     name: str,
     config: Config,
-    metric: str,
+    metric: Metric,
     cv: float,
     public: float | None,
 ) -> None:
@@ -64,7 +60,8 @@ def _add(
         digest=key,
         git_sha=digest(number, 12) + ("-dirty" if number % 4 == 0 else ""),
         data="sample" if name == "sample" else "kaggle" if number % 5 else "folder",
-        metric=metric,
+        metric=metric.name,
+        better="larger" if metric.larger_is_better else "smaller",
         cv_score=round(cv, 6),
         cv_std=0.0 if folds == 1 else round(0.002 + 0.0004 * (number % 7), 6),
         folds=folds,

@@ -19,9 +19,9 @@ from pipeline.track.serve import make_server
 from tests.helpers import REPOSITORY
 from tests.track.project import Project, make_project
 
-HEADER = "run,date,config,digest,git_sha,data,metric,cv_score,cv_std,folds,rows,sha256,minutes\n"
+HEADER = "run,date,config,digest,git_sha,data,metric,better,cv_score,cv_std,folds,rows,sha256,minutes\n"
 GOOD = (
-    "fast-20261122-9c211fc5,2026-11-22T02:15:27,fast,9c211fc5,2076915fd83b,folder,accuracy_score,0.8478,0.0,1,9,"
+    "fast-20261122-9c211fc5,2026-11-22T02:15:27,fast,9c211fc5,2076915fd83b,folder,accuracy,larger,0.8478,0.0,1,9,"
     "dd,8.93\n"
 )
 
@@ -45,7 +45,7 @@ def data_of(page: str) -> dict:
 def test_every_row_of_every_ledger_is_there_with_its_numbers(project):
     boards = {board["name"]: board for board in collect(project.submissions, project.runs, "../runs")}
     assert {name: (board["metric"], board["larger"]) for name, board in boards.items()} == {
-        "birds": ("accuracy_score", True),
+        "birds": ("accuracy", True),
         "leaves": ("log_loss", False),
     }
     for slug, rows in project.rows.items():
@@ -106,12 +106,25 @@ def test_flatten():
 
 
 def test_two_metrics_in_one_ledger_are_two_boards(tmp_path):
-    other = GOOD.replace("fast-", "slow-").replace("accuracy_score", "log_loss")
+    other = GOOD.replace("fast-", "slow-").replace("accuracy,larger", "rmse,smaller")
     boards = collect(ledger_of(tmp_path, HEADER + GOOD + other), tmp_path / "runs", "runs")
     assert [(board["name"], board["larger"], len(board["runs"])) for board in boards] == [
-        ("birds: accuracy_score", True, 1),
-        ("birds: log_loss", False, 1),
+        ("birds: accuracy", True, 1),
+        ("birds: rmse", False, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "larger"), [("accuracy_score", True), ("log_loss", False), ("x_error", False)]
+)
+@pytest.mark.parametrize("column", [True, False])
+def test_rows_from_before_there_was_a_direction_say_it_by_the_metrics_name(tmp_path, metric, larger, column):
+    """A new row beside them gives the old ones a blank cell."""
+    header, row = HEADER, GOOD.replace("accuracy,larger", f"{metric},")
+    if not column:
+        header, row = header.replace("better,", ""), row.replace(f"{metric},,", f"{metric},")
+    (board,) = collect(ledger_of(tmp_path, header + row), tmp_path / "runs", "runs")
+    assert (board["metric"], board["larger"]) == (metric, larger)
 
 
 def test_old_ledgers_and_blank_cells_are_read_as_blank(tmp_path):
@@ -144,15 +157,20 @@ def test_without_runs_there_is_a_page_without_boards(tmp_path, text):
         (HEADER + GOOD.replace("0.8478", "nan"), r"line 2 .*cv_score 'nan' is not a finite number"),
         (HEADER + GOOD.replace("2026-11-22T02:15:27", "yesterday"), r"line 2 .*date 'yesterday'"),
         (
-            HEADER + GOOD.replace("accuracy_score", "accuracy"),
-            r"line 2 .*must end in _score, _loss or _error",
+            HEADER + GOOD.replace("larger", "more"),
+            r"line 2 .*better is 'more', and must be larger or smaller",
+        ),
+        (HEADER + GOOD.replace("larger", ""), r"line 2 .*better is '', and must be larger or smaller"),
+        (
+            HEADER + GOOD + GOOD.replace("fast-", "a-").replace("larger", "smaller"),
+            r"line 3 \(run a-.*accuracy is better smaller, but larger in line 2",
         ),
         (HEADER + GOOD + GOOD, r"line 3 .*line 2 has the same run"),
         (HEADER + "<<<<<<< HEAD\n" + GOOD, r"line 2 \(run <<<<<<< HEAD\): date is blank"),
         (HEADER + GOOD.replace("fast-20261122-9c211fc5", "../../secret"), r"line 2 .*not a name of a folder"),
         (HEADER + GOOD.replace("fast-20261122-9c211fc5", ""), r"line 2 \(run without a name\)"),
         (HEADER + GOOD.strip() + ",surplus\n" + GOOD, r"ledger.csv"),
-        (HEADER.replace("metric,", "") + GOOD.replace("accuracy_score,", ""), r"has no column metric"),
+        (HEADER.replace("metric,", "") + GOOD.replace("accuracy,", ""), r"has no column metric"),
         ("name,score\na,1\n", r"has no run column"),
         ("", r"no readable CSV"),
     ],

@@ -119,6 +119,27 @@ def agreement(browser) -> dict[str, str]:
     return dict(entry.text.split("\n", 1) for entry in entries)
 
 
+def a_row(**changes) -> LedgerRow:
+    """A run of real data with a score of an error."""
+    values: dict = {
+        "run": "a-1",
+        "date": "2026-11-22T02:15:27",
+        "config": "a",
+        "digest": "d",
+        "git_sha": "none",
+        "data": "kaggle",
+        "metric": "x_error",
+        "better": "smaller",
+        "cv_score": 0.25,
+        "cv_std": 0.0,
+        "folds": 1,
+        "rows": 10,
+        "sha256": "s",
+        "minutes": 2.0,
+    }
+    return LedgerRow(**{**values, **changes})
+
+
 def test_opens_with_the_best_score_on_top(page, project):
     rows = project.rows["birds"]
     assert shown(page) == [row.run for row in sorted(rows, key=lambda row: -row.cv_score)]
@@ -401,10 +422,7 @@ def test_without_runs_it_says_how_to_get_one(browser, tmp_path):
 def test_an_upload_that_was_cut_is_not_shown_as_one_without_a_score(browser, tmp_path):
     ledger = tmp_path / "submissions" / "birds" / "ledger.csv"
     for name in ("a-1", "b-1"):
-        row = LedgerRow(
-            name, "2026-11-22T02:15:27", "a", "d", "none", "kaggle", "x_error", 0.25, 0.0, 1, 10, "s", 2.0
-        )
-        record(ledger, row)
+        record(ledger, a_row(run=name))
     update_upload(ledger, "a-1", uploaded=UPLOADING)
     update_upload(ledger, "b-1", uploaded="2026-11-23T02:15:27Z", reference="17")
     show(browser, write_leaderboard(tmp_path / "submissions", tmp_path / "runs", tmp_path / "page.html"))
@@ -438,10 +456,7 @@ def test_runs_without_a_cv_are_shown_at_the_end(browser, project, tmp_path, scor
 
 def test_a_single_run_and_hostile_names_are_shown_as_they_are(browser, tmp_path):
     evil = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
-    row = LedgerRow(
-        "a-1", "2026-11-22T02:15:27", evil, "d", "none", evil, "x_error", 0.25, 0.0, 1, 10, "s", 2.0
-    )
-    record(tmp_path / "submissions" / "birds" / "ledger.csv", row)
+    record(tmp_path / "submissions" / "birds" / "ledger.csv", a_row(config=evil, data=evil))
     show(browser, write_leaderboard(tmp_path / "submissions", tmp_path / "runs", tmp_path / "page.html"))
     assert (shown(browser), cells(browser, "config"), cells(browser, "cv_score")) == (
         ["a-1"],

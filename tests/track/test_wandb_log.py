@@ -13,10 +13,13 @@ import wandb
 from PIL import Image
 
 from pipeline.track.wandb_log import TrackConfig, Tracker, has_login
-from pipeline.training.session import Epoch
+from pipeline.training.job import Epoch
 from tests.loopback import Answer, FileServer, Request
 
-EPOCHS = [Epoch(1, 0.9, 0.1, 0.5, 100.0, 3.0), Epoch(2, 0.4, 0.05, 0.8, 110.0, 2.0)]
+EPOCHS = [
+    Epoch(epoch=1, loss=0.9, lr=0.1, score=0.5, images_per_second=100.0, seconds=3.0),
+    Epoch(epoch=2, loss=0.4, lr=0.05, score=0.8, images_per_second=110.0, seconds=2.0),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +120,7 @@ def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_
     Image.new("RGB", (8, 8)).save(tmp_path / "curves.png")
     (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
     ledger = pd.DataFrame({"run": ["a", "b"], "cv_score": ["0.8", "0.9"]})
-    facts = {"cv_accuracy_score": 0.9, "folds": [0.9], "data": "folder"}
+    facts = {"cv_accuracy": 0.9, "folds": [0.9], "data": "folder"}
     tracker(tmp_path, wandb="offline").summary(
         {}, facts, [tmp_path / "curves.png"], tmp_path / "s.csv", [], ledger
     )
@@ -128,7 +131,7 @@ def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_
         if record.WhichOneof("record_type") == "summary"
         for item in record.summary.update
     }
-    assert summary["cv_accuracy_score"] == "0.9" and summary["data"] == '"folder"'
+    assert summary["cv_accuracy"] == "0.9" and summary["data"] == '"folder"'
     keys = {key for row in values(found) for key in row}
     assert any(key.startswith("curves") for key in keys) and any(
         key.startswith("leaderboard") for key in keys

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from competitions.cifar10 import sample
-from competitions.cifar10.competition import CLASSES, Competition
+from competitions.cifar10.competition import Competition
 from pipeline.base.errors import UserError
+from pipeline.metrics.metric import Metric
+from pipeline.metrics.usual import ACCURACY, LOG_LOSS
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import Config
 from pipeline.track.workspace import CONFIG, CURVES, REACH_SECONDS, build_view, save_view
-from pipeline.training.session import Epoch
+from pipeline.training.job import Epoch
 from tests.loopback import Answer, FileServer, Request, closed_port_url
 
 KEY = "secret0key" * 4
@@ -86,7 +87,7 @@ def wandb_server(monkeypatch):
         yield server
 
 
-def spec(metric: str = "accuracy_score") -> dict:
+def spec(metric: Metric = ACCURACY) -> dict:
     """What the library sends as the view."""
     return build_view("cifar10", metric, "tester")._model.spec.model_dump(by_alias=True, exclude_none=True)
 
@@ -100,12 +101,12 @@ def test_the_table_has_a_row_for_each_group_sorted_by_cv():
     runs = spec()["section"]["runSets"][0]
     assert runs["grouping"] == [{"section": "run", "name": "group"}]
     assert runs["sort"]["keys"] == [
-        {"key": {"section": "summary", "name": "cv_accuracy_score"}, "ascending": False}
+        {"key": {"section": "summary", "name": "cv_accuracy"}, "ascending": False}
     ]
     columns = runs["runFeed"]["columnOrder"]
     assert columns[:7] == [
         "run:displayName",
-        "summary:cv_accuracy_score",
+        "summary:cv_accuracy",
         "summary:cv_std",
         "summary:lb_public",
         "summary:lb_private",
@@ -117,23 +118,23 @@ def test_the_table_has_a_row_for_each_group_sorted_by_cv():
 
 
 def test_a_loss_is_sorted_from_the_smallest():
-    assert spec("log_loss")["section"]["runSets"][0]["sort"]["keys"][0]["ascending"] is True
+    assert spec(LOG_LOSS)["section"]["runSets"][0]["sort"]["keys"][0]["ascending"] is True
 
 
 def test_the_panels_compare_cv_with_the_leaderboard():
     kinds = [panel["viewType"] for panel in panels("leaderboard")]
     assert kinds == ["Bar Chart", *["Scatter Plot"] * 3, "Parallel Coordinates Plot"]
     bars, against_public, *_, parallel = [panel["config"] for panel in panels("leaderboard")]
-    assert bars["metrics"] == ["cv_accuracy_score", "lb_public", "lb_private"]
+    assert bars["metrics"] == ["cv_accuracy", "lb_public", "lb_private"]
     axes = (against_public["xAxis"], against_public["yAxis"])
-    assert axes == ("summary:cv_accuracy_score", "summary:lb_public")
+    assert axes == ("summary:cv_accuracy", "summary:lb_public")
     assert [column["accessor"] for column in parallel["columns"]] == [
         "config:model.value.image_size",
         "config:train.value.epochs",
         "config:train.value.lr",
         "summary:minutes",
         "summary:cv_std",
-        "summary:cv_accuracy_score",
+        "summary:cv_accuracy",
     ]
 
 
@@ -150,14 +151,14 @@ def test_what_is_shown_is_what_is_logged():
 
 
 def test_saving_twice_updates_one_view(wandb_server, capfd):
-    addresses = [save_view("cifar10", metric, None) for metric in ("accuracy_score", "log_loss")]
+    addresses = [save_view("cifar10", metric, None) for metric in (ACCURACY, LOG_LOSS)]
     assert addresses == [f"{wandb_server.url}/tester/podium-cifar10?nw=leaderboard"] * 2
     first, second = wandb_server.saves
     assert (first["entityName"], first["projectName"]) == ("tester", "podium-cifar10")
     assert first["displayName"] == "leaderboard"
     assert "id" not in first and second["id"] == "view-1"
     (view,) = wandb_server.views.values()
-    assert "cv_log_loss" in view["spec"] and "cv_accuracy_score" not in view["spec"]
+    assert "cv_log_loss" in view["spec"] and "cv_accuracy" not in view["spec"]
     assert KEY not in "".join(capfd.readouterr())
     files = [path.read_bytes() for path in Path("wandb-home").rglob("*") if path.is_file()]
     secrets = (KEY.encode(), base64.b64encode(f"api:{KEY}".encode()))  # as it is, and as the client sends it
@@ -167,13 +168,13 @@ def test_saving_twice_updates_one_view(wandb_server, capfd):
 def test_what_wandb_refuses_is_told_without_the_key(wandb_server, capfd):
     wandb_server.error = f"no permission for {KEY}"
     with pytest.raises(UserError, match=r"did not save the view \(.*no permission for \*\*\*") as stop:
-        save_view("cifar10", "accuracy_score", None)
+        save_view("cifar10", ACCURACY, None)
     assert KEY not in str(stop.value) + "".join(capfd.readouterr())
 
 
 def test_a_project_without_runs_is_named(wandb_server):
     with pytest.raises(UserError, match=r"no project team/podium-cifar10: log a run first"):
-        save_view("cifar10", "accuracy_score", "team")
+        save_view("cifar10", ACCURACY, "team")
     assert wandb_server.saves == []
 
 
@@ -184,7 +185,7 @@ def test_a_dead_server_is_told_within_seconds(monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", closed_port_url())
     started = time.monotonic()
     with pytest.raises(UserError, match=r"cannot be reached: check the network"):
-        save_view("cifar10", "accuracy_score", None)
+        save_view("cifar10", ACCURACY, None)
     assert time.monotonic() - started < REACH_SECONDS + 5
 
 
@@ -192,28 +193,23 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     monkeypatch.delitem(sys.modules, "wandb_workspaces.workspaces", raising=False)
     with pytest.raises(UserError, match="pip install wandb-workspaces"):
-        save_view("cifar10", "accuracy_score", None)
+        save_view("cifar10", ACCURACY, None)
 
 
-@pytest.fixture
-def stage(tmp_path, monkeypatch):
-    """Function that runs the stage on a few images."""
-    monkeypatch.setattr(sample, "TRAIN", 20)
-    monkeypatch.setattr(sample, "TEST", 4)
-    sample.write_sample(tmp_path / "raw", CLASSES, seed=5)
-    configs = {"fast": Config(), "base": Config()}
-    return lambda: main(Competition(), configs, ["workspace", "--raw", "raw"])
+def stage() -> None:
+    """Run the stage, which needs no data."""
+    main(Competition(), {"fast": Config(), "base": Config()}, ["workspace"])
 
 
-def test_the_stage_without_a_login_is_one_sentence(stage, capfd):
+def test_the_stage_without_a_login_is_one_sentence(capfd):
     with pytest.raises(SystemExit) as stop:
         stage()
     assert stop.value.code == 2
     assert "needs a login: wandb login, or set WANDB_API_KEY" in capfd.readouterr().err.splitlines()[-1]
 
 
-def test_the_stage_prints_the_address_of_the_view_and_trains_nothing(stage, wandb_server, tmp_path, capfd):
+def test_the_stage_prints_the_address_of_the_view_and_reads_no_data(wandb_server, tmp_path, capfd):
     stage()
     line = capfd.readouterr().out.splitlines()[-1]
     assert line == f"workspace: {wandb_server.url}/tester/podium-cifar10?nw=leaderboard"
-    assert not (tmp_path / "runs").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"wandb-home"}

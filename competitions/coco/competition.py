@@ -29,13 +29,13 @@ TRAIN_FILE, TEST_FILE = "annotations/instances_train2017.json", "annotations/ima
 
 def write_results(predictions: pd.DataFrame, data: Prepared, path: Path) -> None:
     """The evaluation server's results file: one entry for each box, and its mask where there is one."""
-    number = data.test.set_index("image_id")["coco_id"]
+    numbers = data.test.set_index("image_id")["coco_id"].loc[predictions["image_id"]]
     separator = ""
     # Written as they are made: the test set's four million boxes would fill a laptop's memory.
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write("[")
-        for row in predictions.itertuples():
-            for entry in _results_of(row, int(number[row.image_id])):
+        for row, coco_id in zip(predictions.itertuples(), numbers, strict=True):
+            for entry in _results_of(row, int(coco_id)):
                 file.write(f"{separator}\n{json.dumps(entry, allow_nan=False)}")
                 separator = ","
         file.write("\n]\n")

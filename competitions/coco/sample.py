@@ -61,6 +61,7 @@ def write_sample(raw: Path, seed: int) -> pd.DataFrame:
         else:
             truth = _truth(images, annotations)
         (raw / "annotations" / f"{name}_{split}.json").write_text(json.dumps(content))
+    assert truth is not None  # of the test split
     return truth
 
 

@@ -177,8 +177,8 @@ def _draw_burger(draw: ImageDraw.ImageDraw, side: int, random: np.random.Generat
 
 def _draw_egg(draw: ImageDraw.ImageDraw, side: int, random: np.random.Generator) -> None:
     for _ in range(5):
-        _disc(draw, side, random.uniform(0.2, 0.3), WHITE, random.uniform(0.35, 0.65, 2))
-    _disc(draw, side, 0.13, _shade(MUSTARD, random), random.uniform(0.42, 0.58, 2))
+        _disc(draw, side, random.uniform(0.2, 0.3), WHITE, random.uniform(0.35, 0.65, 2).tolist())
+    _disc(draw, side, 0.13, _shade(MUSTARD, random), random.uniform(0.42, 0.58, 2).tolist())
 
 
 def _draw_banana(draw: ImageDraw.ImageDraw, side: int, random: np.random.Generator) -> None:

@@ -33,5 +33,5 @@ def write_tar(predictions: pd.DataFrame, data: Prepared, path: Path) -> None:
 
 def _year(data: Prepared) -> str:
     """The year's challenge, such as VOC2007, that the test images' folder is named for; else VOC2012."""
-    found = re.match(r"VOC20\d\d", Path(data.test["path"].iat[0]).parents[1].name)
+    found = re.match(r"VOC20\d\d", Path(data.test["path"].iloc[0]).parents[1].name)
     return found.group() if found else "VOC2012"

@@ -48,7 +48,10 @@ def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
             task = bar.add_task(description, total=total, note="")
 
             def advance(count: int, note: str = "") -> None:
-                bar.update(task, advance=count, **({"note": note} if note else {}))
+                if note:
+                    bar.update(task, advance=count, note=note)
+                else:
+                    bar.update(task, advance=count)
 
             yield advance
     else:

@@ -77,7 +77,8 @@ def _auto(competition: Competition, home: Path) -> Source:
     if mounted is not None and _has_files(mounted):
         return Source("mounted", mounted, None)
     with locked(home):
-        if competition.kaggle_slug and (_downloaded(competition, home) or has_credentials()):
+        slug = competition.kaggle_slug
+        if slug and (_downloaded(slug, home) or has_credentials()):
             return _from_kaggle(competition, home)
         banner(_sample_notice(competition))
         return _sample(competition, home)
@@ -92,8 +93,8 @@ def _given(raw: Path) -> Source:
     return Source("folder", raw, None)
 
 
-def _downloaded(competition: Competition, home: Path) -> bool:
-    return competition_archive(competition.kaggle_slug, home / "kaggle").exists()
+def _downloaded(kaggle_slug: str, home: Path) -> bool:
+    return competition_archive(kaggle_slug, home / "kaggle").exists()
 
 
 def _from_kaggle(competition: Competition, home: Path) -> Source:

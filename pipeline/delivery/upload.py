@@ -169,7 +169,7 @@ def _chosen(rows: pd.DataFrame, run_name: str | None, ledger: Path) -> dict[str,
             f"the file of {row['run']} is already uploaded, as submission {twin['reference']} of "
             f"{twin['run']} with public score {twin['lb_public'] or 'unknown'}: make scores refreshes it"
         )
-    return row
+    return {str(column): value for column, value in row.items()}
 
 
 def _checked_file(row: dict[str, str], submissions: Path, competition: Competition, data_of: DataOf) -> Path:

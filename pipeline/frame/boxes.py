@@ -81,10 +81,10 @@ _TEXTS = {
 
 def _clip(boxes: np.ndarray, width: float, height: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Boxes within the image, and by kind which of them had that fault; each box has one at most."""
-    infinite = ~np.isfinite(boxes).all(axis=1)
-    inverted = ~infinite & (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    infinite = ~np.all(np.isfinite(boxes), axis=1)
+    inverted = ~infinite & np.any(boxes[:, 2:] < boxes[:, :2], axis=1)
     clipped = boxes.clip(0, [width, height, width, height])
-    small = ~infinite & ~inverted & (clipped[:, 2:] - clipped[:, :2] < SMALLEST).any(axis=1)
+    small = ~infinite & ~inverted & np.any(clipped[:, 2:] - clipped[:, :2] < SMALLEST, axis=1)
     moved = np.abs(np.where(np.isfinite(boxes), boxes - clipped, 0)).max(axis=1, initial=0) > ROUNDING
     outside = moved & ~infinite & ~inverted & ~small
     return clipped, {"not finite": infinite, "inverted": inverted, "too small": small, "outside": outside}

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -92,7 +92,9 @@ def run_lengths(mask: str, box: list[float], height: int, width: int) -> dict:
     shape = json.loads(mask) if mask else [[x1, y1, x2, y1, x2, y2, x1, y2]]
     if isinstance(shape, dict):
         return {"size": list(shape["size"]), "counts": shape["counts"].encode("ascii")}
-    return coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+    polygons = coco_mask.frPyObjects(shape, height, width)
+    assert isinstance(polygons, list)  # as it was given one
+    return coco_mask.merge(polygons)
 
 
 def mask_area(mask: str, box: list[float], height: int, width: int) -> float:
@@ -133,7 +135,7 @@ def _categories(entries: list[dict], path: Path) -> dict[str, int]:
 
 def _listed_images(entries: list[dict], path: Path) -> pd.DataFrame:
     for entry in entries:
-        sizes = [entry.get(key) for key in ("id", "width", "height")]
+        sizes: list[Any] = [entry.get(key) for key in ("id", "width", "height")]
         if any(type(size) is not int for size in sizes) or min(sizes[1:]) < 1 or not entry.get("file_name"):
             raise UserError(
                 f"{path}: the image {entry.get('id')} lacks a file_name, or an integer id, width or height; "
@@ -153,9 +155,14 @@ def _refuse_twice(ids: list, what: str, path: Path) -> None:
         raise UserError(f"{path} uses the {what}(s) {name_some(twice)} more than once: keep one of each")
 
 
-def _numbers(value: Any) -> bool:
+def _numbers(value: Any) -> TypeGuard[list[float]]:
     """Whether `value` is a list of numbers; True and False are none."""
     return isinstance(value, list) and all(type(number) in (int, float) for number in value)
+
+
+def _integers(value: Any) -> TypeGuard[list[int]]:
+    """Whether `value` is a list of integers; True and False are none."""
+    return isinstance(value, list) and all(type(number) is int for number in value)
 
 
 def _box(entry: dict, path: Path) -> list[float]:
@@ -195,12 +202,16 @@ def _compressed(shape: dict, size: list[int], name: str) -> str:
         raise UserError(f"{name} has run lengths of the size {shape.get('size')} in an image of {size}")
     if isinstance(counts, str):
         lengths = _lengths(counts)
+    elif _integers(counts):
+        lengths = counts
     else:
-        lengths = counts if _numbers(counts) and all(type(count) is int for count in counts) else [-1]
+        lengths = [-1]
     if min(lengths, default=-1) < 0 or sum(lengths) != size[0] * size[1]:
         raise UserError(f"{name} has run lengths that do not add up to its {size[0] * size[1]:,} pixels")
     if not isinstance(counts, str):
-        counts = coco_mask.frPyObjects(shape, *size)["counts"].decode("ascii")
+        packed = coco_mask.frPyObjects(shape, *size)
+        assert isinstance(packed, dict)  # as it was given one
+        counts = packed["counts"].decode("ascii")
     return json.dumps({"size": size, "counts": counts}, separators=(",", ":"))
 
 

@@ -71,7 +71,8 @@ def image_size(path: str | Path, image_id: str) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
+            width, height = image.size
+            return (height, width) if turned else (width, height)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(path), "the file")
         raise UserError(f"image {image_id}: {path} is no readable image ({reason}); replace it") from error

@@ -91,7 +91,9 @@ def _download(kaggle_slug: str, part: Path) -> None:
     request = ApiDownloadDataFilesRequest()
     request.competition_name = kaggle_slug
     with api.build_kaggle_client() as client:
-        found = client.competitions.competition_api_client.download_data_files(request)
+        found: requests.Response = (
+            client.competitions.competition_api_client.download_data_files(request)  # pyright: ignore[reportAssignmentType]
+        )  # annotated with the HttpRedirect that it has followed
         found.close()
         # The same request once more, because the client's own has no time-out and may hang for ever.
         answer = _send(found.request)
@@ -115,6 +117,7 @@ def _download(kaggle_slug: str, part: Path) -> None:
 
 def _send(request: requests.PreparedRequest) -> requests.Response:
     session = requests.Session()
+    assert request.url is not None  # it was sent before
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
     answer = session.send(request, timeout=TIMEOUT_S, **settings)
     answer.raise_for_status()

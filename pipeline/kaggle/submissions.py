@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+State = Literal["pending", "complete", "error"]
+
+_STATES: dict[str, State] = {"PENDING": "pending", "COMPLETE": "complete", "ERROR": "error"}
+"""By Kaggle's name."""
+
 LOOKS_S = (0, 5, 10)
 """Pauses before each search for a submission that may have arrived: Kaggle's list may lag behind."""
 
@@ -51,7 +56,7 @@ class Submission:
     reference: str
     date: str
     description: str
-    state: Literal["pending", "complete", "error"]
+    state: State
     public: str = ""
     private: str = ""
     error: str = ""
@@ -207,7 +212,7 @@ def _submission(line: "ApiSubmission") -> Submission:
         str(line.ref),
         f"{line.date:%Y-%m-%dT%H:%M:%SZ}" if line.date else "",
         line.description,
-        line.status.name.lower(),
+        _STATES[line.status.name],
         line.public_score,
         line.private_score,
         " ".join((getattr(line, "error_description", "") or "").split()),

@@ -59,10 +59,13 @@ def coco_scores(
     image_number = {image_id: number for number, image_id in enumerate(truth["image_id"], start=1)}
     if predictions["image_id"].duplicated().any() or set(predictions["image_id"]) != set(image_number):
         raise ValueError("the predictions are not one row for each image of the truth")
-    sizes = truth[["height", "width"]].to_numpy().tolist() if kind == "segm" else [(0, 0)] * len(truth)
+    sizes = [(0, 0)] * len(truth)
+    if kind == "segm":
+        cells = truth[["height", "width"]].to_numpy().tolist()
+        sizes = [(int(height), int(width)) for height, width in cells]
     common = {
         "images": [
-            {"id": number, "height": int(height), "width": int(width)}
+            {"id": number, "height": height, "width": width}
             for number, (height, width) in enumerate(sizes, start=1)
         ],
         "categories": [{"id": number, "name": name} for name, number in number_of.items()],

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from tarfile import (
+    EOFHeaderError,  # pyright: ignore[reportAttributeAccessIssue]  # typeshed leaves it out
+    HeaderError,
+    ReadError,
+)
+from typing import IO, NoReturn
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_folder, require_space
@@ -90,14 +95,14 @@ class _Members:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.made.add(folder)
 
-    def refuse(self, name: str) -> None:
+    def refuse(self, name: str) -> NoReturn:
         """Raise UserError. A link is refused wherever it points: later members can change where it leads."""
         raise UserError(
             f"{self.archive} holds the member {name!r}, which is a link or a device and not a file: "
             f"nothing was extracted; if you trust the archive, {BY_HAND}"
         )
 
-    def refuse_password(self) -> None:
+    def refuse_password(self) -> NoReturn:
         raise UserError(f"{self.archive} is protected by a password: {BY_HAND}")
 
     def require_space(self, sizes: list[int]) -> None:
@@ -140,7 +145,9 @@ def _extract_tar(archive: Path, members: _Members) -> None:
             if member.isdir():
                 members.make(path)
             elif member.isreg():
-                members.write(opened.extractfile(member), path)
+                source = opened.extractfile(member)
+                assert source is not None  # of a file there is
+                members.write(source, path)
             else:
                 members.refuse(member.name)
             advance(packed.tell() // 1000 - done)
@@ -153,13 +160,13 @@ class _StrictHeader(tarfile.TarInfo):
     """tarfile takes a missing, cut or damaged header for the archive's end; the true end is a zero block."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> tarfile.TarInfo:
         try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
             raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
+        except HeaderError as error:
+            raise ReadError(str(error)) from error
 
 
 def _extract_7z(archive: Path, members: _Members) -> None:
@@ -180,7 +187,11 @@ def _extract_7z(archive: Path, members: _Members) -> None:
                     members.refuse(info.filename)
             members.require_space([info.uncompressed for info in infos])
             with progress(f"extracting {archive.name}", len(infos), "files") as advance:
-                opened.extractall(Path(members.folder), factory=_Writers(members, advance))
+                opened.extractall(
+                    Path(members.folder),
+                    # No subclass of py7zr's class, as the module must load where py7zr is not installed.
+                    factory=_Writers(members, advance),  # pyright: ignore[reportArgumentType]
+                )
     except PasswordRequired:
         members.refuse_password()
     except ArchiveError as error:

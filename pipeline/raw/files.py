@@ -136,8 +136,7 @@ def open_raw(raw: Path, extracted: Path) -> RawFiles:
     roots = [raw]
     stems: set[str] = set()
     for root in roots:  # grows below, as archives turn up in extracted ones
-        for archive in _archives(root):
-            stem = archive_stem(archive.name)
+        for archive, stem in _archives(root):
             beside = [folder / stem for folder in (archive.parent, *_levels(raw))]
             if stem not in stems and not any(map(_holds_something, beside)):
                 stems.add(stem)
@@ -172,9 +171,11 @@ def _levels(root: Path) -> list[Path]:
     return [root, *folders] if len(folders) == 1 else [root]
 
 
-def _archives(root: Path) -> list[Path]:
+def _archives(root: Path) -> list[tuple[Path, str]]:
+    """Each archive and its name without the suffix."""
     entries = [entry for folder in _levels(root) for entry in _entries(folder)]
-    return sorted(Path(entry) for entry in entries if archive_stem(entry.name) and entry.is_file())
+    named = ((entry, archive_stem(entry.name)) for entry in entries)
+    return sorted((Path(entry), stem) for entry, stem in named if stem and entry.is_file())
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:

@@ -67,7 +67,7 @@ def record(ledger: Path, row: LedgerRow) -> None:
         if not known.any():
             rows.loc[len(rows)] = pd.Series(new).reindex(rows.columns)
             return
-        if (rows.loc[known].get("sha256", row.sha256) != row.sha256).any():
+        if (rows.loc[known, "sha256"] != row.sha256).any():
             new |= dict.fromkeys(UPLOAD_COLUMNS, "")
         for column, value in new.items():
             rows.loc[known, column] = value

@@ -90,9 +90,11 @@ class _Reverse(_SingleLevelFunction):
     @staticmethod
     def forward(ctx, call: "_Call", *leaves: object) -> torch.Tensor | tuple[torch.Tensor, ...]:
         arguments = call.nested(leaves)
-        # The other transforms of torch.func come after this one, and want derivatives, too.
-        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+        if torch._C._functorch.peek_interpreter_stack() is None:
             result = call.below(arguments)
+        else:  # the other transforms of torch.func come after this one, and want derivatives, too
+            with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+                result = call.below(arguments)
         ctx.call = call
         call.setup_context(ctx, arguments, result)
         return tuple(result) if isinstance(result, list) else result
@@ -159,8 +161,11 @@ def register_derivative(
             for many, size in zip(arguments, sizes, strict=True)
             for one in ([many] if size is None else many)
         ]
-        with enable_single_level_autograd_function():
+        if torch._C._functorch.peek_interpreter_stack() is None:
             result = _Reverse.apply(call, *leaves)
+        else:
+            with enable_single_level_autograd_function():
+                result = _Reverse.apply(call, *leaves)
         return [*result] if gives_list else result
 
     def kernel(keyset: torch._C.DispatchKeySet, *arguments: object) -> object:
@@ -185,6 +190,18 @@ def register_derivative(
 LEVEL = 0
 """Of dual numbers: torch has no other."""
 _FRAGMENT = torch.library.Library(NAMESPACE, "FRAGMENT")
+
+
+def pulled_back(
+    function: Callable, inputs: Sequence[torch.Tensor], grad: torch.Tensor
+) -> Sequence[torch.Tensor | None]:
+    """The gradients of `function` at `inputs`, for use in a backward pass: differentiable again where that is
+    wanted, and without the transforms of torch.func, which take a millisecond, where it is not."""
+    if torch.is_grad_enabled():
+        return torch.func.vjp(function, *inputs)[1](grad)
+    with torch.enable_grad():
+        leaves = [one.detach().requires_grad_() for one in inputs]
+        return torch.autograd.grad(function(*leaves), leaves, grad)
 
 
 def dual_of(primal: torch.Tensor | None, tangent: torch.Tensor | None) -> torch.Tensor | None:

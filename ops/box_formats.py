@@ -40,7 +40,7 @@ def box_area(boxes: torch.Tensor, validate: bool = True) -> torch.Tensor:
             pass
     if has_torch_function((boxes,)):
         return handle_torch_function(box_area, (boxes,), boxes, validate=validate)
-    if validate:
+    if validate and not are_good(boxes):
         _check_rows(boxes)
         check_ordered("boxes", boxes)
     if boxes.dtype in (torch.uint8, torch.int8, torch.int16):

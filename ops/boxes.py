@@ -7,7 +7,7 @@ import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_boxes
-from ops._library import define, dual_of, register_derivative, tangent_of
+from ops._library import define, dual_of, pulled_back, register_derivative, tangent_of
 from ops.box_formats import are_good
 from ops.checks import INTEGERS, check_finite, check_float, check_ordered, check_together
 from ops.direct import are_constant, define_direct
@@ -34,10 +34,10 @@ def _keep_boxes(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output:
 
 def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> tuple:
     # Through the reference: differentiable again, and memory is needed in the backward pass only.
-    _, pull = torch.func.vjp(
-        lambda one, two: reference_boxes.pairwise_iou(one, two, ctx.kind), *ctx.saved_tensors
-    )
-    return *pull(grad), None
+    def overlap(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+        return reference_boxes.pairwise_iou(one, two, ctx.kind)
+
+    return *pulled_back(overlap, ctx.saved_tensors, grad), None
 
 
 def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,16 @@ from ops._library import define, register_derivative, tangent_of_linear
 from ops.checks import check_number, check_together
 from ops.direct import are_constant, define_direct, traceable
 from ops.reference import computed
-from ops.roi_boxes import Boxes, as_pair, as_rois, check_pooling, check_rois, check_scale, memory_order
+from ops.roi_boxes import (
+    Boxes,
+    are_good,
+    as_pair,
+    as_rois,
+    check_pooling,
+    check_rois,
+    check_scale,
+    memory_order,
+)
 
 _HOW = "float spatial_scale, SymInt pooled_height, SymInt pooled_width, int sampling_ratio, bool aligned"
 _roi_align = define(f"roi_align(Tensor input, Tensor rois, {_HOW}) -> Tensor", reference_roi.roi_align)
@@ -172,6 +181,7 @@ def roi_align(
             aligned,
             validate=validate,
         )
+    validate = validate and not are_good(input, boxes, output_size, spatial_scale, sampling_ratio)
     if validate:
         check_pooling(input, boxes, output_size, sampling_ratio)
         check_scale(spatial_scale)

@@ -5,12 +5,37 @@ from collections.abc import Sequence
 import torch
 
 from ops.checks import can_look, check_finite, check_float, check_number, check_together
+from ops.direct import are_plain, define_direct
 
 Boxes = torch.Tensor | Sequence[torch.Tensor]
 """RoIs (K, 5) as image index, x1, y1, x2, y2; or for each image its boxes (L, 4) as x1, y1, x2, y2."""
 
 MOST_SAMPLES = 4096
 """Of sampling_ratio: the time is proportional to it."""
+
+
+_direct_valid = define_direct(
+    "direct_rois_valid(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
+    "SymInt pooled_width, int sampling_ratio) -> bool",
+    autocasts=False,
+)
+
+
+def are_good(
+    input: torch.Tensor,
+    boxes: Boxes,
+    output_size: int | Sequence[int],
+    spatial_scale: float,
+    sampling_ratio: int = 0,
+) -> bool:
+    """Whether one pass finds the arguments of a RoI operator right. False also where it cannot be made: the
+    slower checks then decide."""
+    if not are_plain(input, boxes):
+        return False
+    try:
+        return _direct_valid(input, boxes, spatial_scale, *as_pair(output_size), sampling_ratio)
+    except (RuntimeError, ValueError):
+        return False
 
 
 def as_rois(boxes: Boxes) -> torch.Tensor:

@@ -7,10 +7,12 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_roi
 from ops._library import define, register_derivative, tangent_of_linear
+from ops.checks import check_float
 from ops.direct import are_constant, define_direct
 from ops.reference import computed
 from ops.roi_boxes import (
     Boxes,
+    are_good,
     as_pair,
     as_rois,
     check_pixels,
@@ -134,9 +136,12 @@ def roi_pool(
             roi_pool, (input, boxes), input, boxes, output_size, spatial_scale, validate=validate
         )
     if validate:
+        check_float("input", input, (None, None, None, None))
+        check_pixels(input)
+        validate = not are_good(input, boxes, output_size, spatial_scale)
+    if validate:
         check_pooling(input, boxes, output_size)
         check_scale(spatial_scale)
-        check_pixels(input)
     rois = as_rois(boxes)
     if validate:
         check_rois(input, rois)

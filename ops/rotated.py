@@ -10,7 +10,7 @@ import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_rotated
-from ops._library import define, dual_of, register_derivative, tangent_of
+from ops._library import define, dual_of, pulled_back, register_derivative, tangent_of
 from ops.box_formats import check_sizes
 from ops.checks import (
     check_finite,
@@ -48,8 +48,7 @@ def _keep_boxes(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output:
 
 
 def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> tuple:
-    _, pull = torch.func.vjp(reference_rotated.box_iou_rotated, *ctx.saved_tensors)
-    return pull(grad)
+    return tuple(pulled_back(reference_rotated.box_iou_rotated, ctx.saved_tensors, grad))
 
 
 def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:

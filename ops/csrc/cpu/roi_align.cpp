@@ -22,6 +22,16 @@ Tensor roi_align(const Tensor& input, const Tensor& rois, double spatial_scale, 
                      align_planner(pooled_height, pooled_width, sampling_ratio, aligned));
 }
 
+bool direct_rois_valid(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
+                       int64_t pooled_width, int64_t sampling_ratio) {
+  try {
+    checked_rois(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio);
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+  return true;
+}
+
 Tensor direct_roi_align(const Tensor& input, const Tensor& rois, double spatial_scale, int64_t pooled_height,
                         int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
   return roi_align(input, checked_rois(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio),
@@ -58,6 +68,7 @@ std::vector<Tensor> multiscale_roi_align_backward(const Tensor& grad, const std:
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(podium, CPU, m) {
+  m.impl("direct_rois_valid", TORCH_BOX(&direct_rois_valid));
   m.impl("direct_roi_align", TORCH_BOX(&direct_roi_align));
   m.impl("roi_align", TORCH_BOX(&roi_align));
   m.impl("roi_align_backward", TORCH_BOX(&roi_align_backward));

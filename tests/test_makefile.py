@@ -47,13 +47,6 @@ def test_what_a_stage_does_not_have_reaches_it_too_so_that_it_is_refused(target,
 
 
 def test_the_bundles_own_options_reach_it():
-    told = command(
-        "kernel",
-        "COMP=voc",
-        "KIND=train",
-        "OUT=k",
-        "ARGS=--data-source me/voc --no-gpu --hours 2 --train.epochs 3",
-    )
-    assert told.endswith(
-        "competitions.voc kernel --out 'k' --kind 'train' --data-source me/voc --no-gpu --hours 2 --train.epochs 3"
-    )
+    own = "--data-source me/voc --no-gpu --hours 2 --train.epochs 3"
+    told = command("kernel", "COMP=voc", "KIND=train", "OUT=k", f"ARGS={own}")
+    assert told.endswith(f"competitions.voc kernel --out 'k' --kind 'train' {own}")

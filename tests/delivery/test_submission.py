@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
-from pipeline.delivery.submission import OneOf, Probability, SubmissionFormat, check_file, write_submission
+from pipeline.delivery.submission import check_file, write_submission
+from pipeline.frame.submission import OneOf, Probability, SubmissionFormat
 
 LABELS = SubmissionFormat("id", {"label": OneOf(("cat", "dog"))})
 SCORES = SubmissionFormat("id", {"cat": Probability(), "dog": Probability()})

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
-from pipeline.stages.workbench import Workshop
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
@@ -23,8 +22,9 @@ from pipeline.kaggle import client as kaggle_client
 from pipeline.kaggle import retry as kaggle_retry
 from pipeline.kaggle import submissions as kaggle_submissions
 from pipeline.runs.ledger import UPLOAD_COLUMNS, UPLOADING, LedgerRow, read_ledger, record, update_upload
-from pipeline.stages import hand_in
+from pipeline.stages.context import Context
 from pipeline.stages.main import main
+from pipeline.stages.upload import score_facts
 from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import TINY
 from tests.loopback import Answer, KaggleLoopback, Mishap, closed_port_url, forget_kaggle_credentials
@@ -92,10 +92,22 @@ class Place:
         record(
             self.folder / "ledger.csv",
             LedgerRow(
-                run, date, "fast", "0123abcd", "c0ffee", data, "accuracy_score", 0.9, 0.0, 1, 3,
-                file_hash(path), 7.5,
+                run=run,
+                date=date,
+                config="fast",
+                digest="0123abcd",
+                git_sha="c0ffee",
+                data=data,
+                metric="accuracy",
+                better="larger",
+                cv_score=0.9,
+                cv_std=0.0,
+                folds=1,
+                rows=3,
+                sha256=file_hash(path),
+                minutes=7.5,
             ),
-        )  # fmt: skip
+        )
 
     def row(self, run: str = RUN) -> dict[str, str]:
         """The ledger's `UPLOAD_COLUMNS` of a run."""
@@ -109,7 +121,16 @@ def place(tmp_path: Path) -> Place:
     ids = ["1", "2", "3"]
     sample = pd.DataFrame({"id": ids, "label": "airplane"})
     test = pd.DataFrame({"image_id": ids, "path": ids})
-    made = Place(tmp_path, Prepared(tmp_path, test, test, sample, list(CLASSES), "f"))
+    data = Prepared(
+        folder=tmp_path,
+        train=test,
+        test=test,
+        sample_submission=sample,
+        classes=list(CLASSES),
+        train_identity="t",
+        test_identity="t",
+    )
+    made = Place(tmp_path, data)
     made.add(RUN)
     return made
 
@@ -537,7 +558,7 @@ def _refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
 def test_the_stages_find_the_competitions_folder(
     kaggle: KaggleLoopback, project: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(Workshop, "data_of", lambda workshop, run, kind: project.data)
+    monkeypatch.setattr(Context, "data_of", lambda context, run, kind: project.data)
     _stage("upload", "--data", "kaggle")
     assert capsys.readouterr().out.startswith(f"upload: {RUN}, submission 1000")
     _stage("scores")
@@ -620,15 +641,15 @@ def test_submit_uploads_last_once_and_never_fails_by_it(
     assert f"upload: {other}, submission 1001, public 0.1, private 0.2" in said
 
     asked = len(kaggle.calls)
-    _stage("blend", "--data", "kaggle", "--config", "one", "--runs", run, other, configs=TINY_CONFIGS)
+    _stage("blend", "--data", "kaggle", "--runs", run, other, configs=TINY_CONFIGS)
     blended = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("submission: ")).stem
     assert len(kaggle.calls) == asked and row(blended)["uploaded"] == ""
 
 
 def test_scores_are_logged_as_numbers_with_the_gap_to_the_cv() -> None:
     values = dict(zip(UPLOAD_COLUMNS, ("2026-01-02", "1000", "0.75", ""), strict=True))
-    assert hand_in.score_facts(values, "0.875") == values | {"lb_public": 0.75, "cv_lb_gap": 0.125}
-    assert hand_in.score_facts(values | {"lb_public": ""}, "0.875") == values | {"lb_public": ""}
+    assert score_facts(values, "0.875") == values | {"lb_public": 0.75, "cv_lb_gap": 0.125}
+    assert score_facts(values | {"lb_public": ""}, "0.875") == values | {"lb_public": ""}
 
 
 def test_submit_uploads_by_itself_only_what_came_from_kaggle(

@@ -3,27 +3,38 @@
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.runs.ledger import UPLOAD_COLUMNS, LedgerRow, read_ledger, record, update_upload
+from tests.helpers import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 ROW = LedgerRow(
-    "fast-20260101-0123abcd", "2026-01-01T12:00:00", "fast", "0123abcd", "c0ffee", "kaggle", "accuracy_score",
-    0.875, 0.0, 1, 10000, "ab" * 32, 7.5,
-)  # fmt: skip
+    run="fast-20260101-0123abcd",
+    date="2026-01-01T12:00:00",
+    config="fast",
+    digest="0123abcd",
+    git_sha="c0ffee",
+    data="kaggle",
+    metric="accuracy",
+    better="larger",
+    cv_score=0.875,
+    cv_std=0.0,
+    folds=1,
+    rows=10000,
+    sha256="ab" * 32,
+    minutes=7.5,
+)
 
 
 def test_a_first_row_makes_the_file(tmp_path):
     ledger = tmp_path / "cifar" / "ledger.csv"
     record(ledger, ROW)
     assert ledger.read_text() == (
-        "run,date,config,digest,git_sha,data,metric,cv_score,cv_std,folds,rows,sha256,minutes,"
+        "run,date,config,digest,git_sha,data,metric,better,cv_score,cv_std,folds,rows,sha256,minutes,"
         "uploaded,reference,lb_public,lb_private\n"
-        "fast-20260101-0123abcd,2026-01-01T12:00:00,fast,0123abcd,c0ffee,kaggle,accuracy_score,"
+        "fast-20260101-0123abcd,2026-01-01T12:00:00,fast,0123abcd,c0ffee,kaggle,accuracy,larger,"
         f"0.875,0.0,1,10000,{'ab' * 32},7.5,,,,\n"
     )
 
@@ -80,6 +91,17 @@ def test_a_ledger_from_before_uploads_reads_and_is_rewritten_with_their_columns(
     assert rows["cv_score"].tolist() == ["0.8", "0.7"]
 
 
+def test_a_ledger_from_before_the_direction_of_scores_is_added_to(tmp_path):
+    """Without the column `better` the rows of that time have an empty cell."""
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text("run,metric,cv_score,lb_public\na,accuracy_score,0.8,0.79\n")
+    record(ledger, ROW)
+    update_upload(ledger, "a", lb_public="0.78")
+    rows = read_ledger(ledger).set_index("run")
+    assert rows["better"].to_dict() == {"a": "", ROW.run: "larger"}
+    assert rows.loc["a", ["metric", "cv_score", "lb_public"]].tolist() == ["accuracy_score", "0.8", "0.78"]
+
+
 def test_a_run_recorded_again_keeps_its_score_only_with_the_same_file(tmp_path):
     ledger = tmp_path / "ledger.csv"
     record(ledger, ROW)
@@ -134,7 +156,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from pipeline.runs.ledger import LedgerRow, record
-row = LedgerRow(*{list(vars(ROW).values())!r})
+row = LedgerRow(**{vars(ROW)!r})
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(20):

@@ -2,19 +2,20 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from competitions.cifar10.competition import Competition
+from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
-from pipeline.inputs.batches import Images
+from pipeline.metrics.usual import ACCURACY, LOG_LOSS
 from pipeline.tasks.classification.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.job import Epoch, FoldJob
+from pipeline.training.history import Epoch, best_epoch, is_cut, read_history, save_history
+from pipeline.training.job import FoldJob
 from pipeline.training.loop import train_fold
 from pipeline.training.session import Session
 from tests.helpers import TINY
+from tests.training.small import few
 
 BASIC = Config(
     model=ModelConfig(name=TINY),
@@ -26,13 +27,19 @@ BASIC = Config(
 @pytest.fixture
 def job(prepared_sample, tmp_path):
     """Function from a config and a folder's name to a job on 200 + 60 images."""
-    data = prepared_sample("cifar10").data
-    images = Images(data.train, data.packed("train"))
+    data = few(prepared_sample("cifar10").data, tmp_path / "data", train=260)
+    folds = tmp_path / "folds.parquet"
+    data.train[["image_id"]].assign(fold=[-1] * 200 + [0] * 60).to_parquet(folds)
 
     def make(config: Config, name: str = "fold0") -> FoldJob:
-        rows = np.arange(200), np.arange(200, 260)
         return FoldJob(
-            Competition(), config, images, data.classes, *rows, 0, tmp_path / name, torch.device("cpu")
+            competition=Competition(),
+            config=config,
+            data=data.folder,
+            folds=folds,
+            fold=0,
+            folder=tmp_path / name,
+            device="cpu",
         )
 
     return make
@@ -92,9 +99,9 @@ def test_another_seed_gives_other_weights(job):
 
 def test_it_learns(job):
     checkpoint = train_fold(job(replace(BASIC, train=replace(BASIC.train, epochs=8))))
-    losses = [Epoch(*row).loss for row in checkpoint.training["history"]]
+    losses = [row.loss for row in read_history(job(BASIC).folder)]
     assert losses[-1] < 0.85 * losses[0]
-    assert checkpoint.classes == job(BASIC).classes
+    assert checkpoint.classes == list(CLASSES)
 
 
 def test_mixup_and_cutmix_train(job):
@@ -105,27 +112,74 @@ def test_mixup_and_cutmix_train(job):
 def test_the_best_epoch_is_kept_when_asked_for(job):
     config = replace(BASIC, train=replace(BASIC.train, keep="best"))
     kept = train_fold(job(config))
-    assert _same(kept, Checkpoint.load(job(config).folder / "best.pt"))
+    assert _same(kept, Checkpoint.load(job(config).folder / "best.pt", Config))
 
 
 def _history(*scores: float, seconds: float = 1.0) -> list[Epoch]:
-    return [Epoch(number, 1.0, 0.1, score, 1.0, seconds) for number, score in enumerate(scores, start=1)]
+    return [
+        Epoch(epoch=number, loss=1.0, lr=0.1, score=score, images_per_second=1.0, seconds=seconds)
+        for number, score in enumerate(scores, start=1)
+    ]
 
 
-def test_the_metrics_name_says_which_epoch_is_best():
-    session = Session(None, [], None, None, None, None, _history(0.3, 0.9, 0.9, 0.5))
-    assert session.best_epoch("accuracy_score") == 2
-    assert session.best_epoch("log_loss") == 1
-    assert session.best_epoch("top5_error") == 1
+def test_the_metrics_direction_says_which_epoch_is_best():
+    history = _history(0.3, 0.9, 0.9, 0.5)
+    assert best_epoch(history, ACCURACY) == 2
+    assert best_epoch(history, LOG_LOSS) == 1
+
+
+def test_only_what_a_time_limit_ended_counts_as_cut():
+    """Another limit would go on; patience and the last epoch would end it all the same."""
+    for patience in (None, 2):
+        config = TrainConfig(epochs=4, patience=patience, max_minutes=1.0)
+        assert is_cut(_history(0.3, 0.9, 0.5), config, ACCURACY)
+        assert not is_cut(_history(0.3, 0.9, 0.5, 0.6), config, ACCURACY)
+    assert not is_cut(_history(0.9, 0.5, 0.6), config, ACCURACY)
 
 
 def test_patience_and_the_time_limit_end_a_fold_early(job):
     impatient = replace(BASIC, train=replace(BASIC.train, epochs=50, lr=0.0, patience=2))
-    history = [Epoch(*row) for row in train_fold(job(impatient, "patience")).training["history"]]
+    train_fold(job(impatient, "patience"))
+    history = read_history(job(impatient, "patience").folder)
     best = max(history, key=lambda row: (row.score, -row.epoch)).epoch
     assert len(history) == best + 2
     hurried = replace(BASIC, train=replace(BASIC.train, epochs=50, max_minutes=1e-6))
-    assert len(train_fold(job(hurried, "time")).training["history"]) == 1
+    train_fold(job(hurried, "time"))
+    assert len(read_history(job(hurried, "time").folder)) == 1
+
+
+def test_a_history_survives_its_file_and_a_damaged_one_is_named(tmp_path):
+    history = _history(0.3, float("nan"))
+    save_history(history, tmp_path)
+    found = read_history(tmp_path)
+    assert [row.epoch for row in found] == [1, 2] and found[0] == history[0]
+    for content in (
+        b"",
+        b"epoch,loss\n1,2\n",
+        b"\xff\xfe\x00",
+        b"epoch,loss,lr,score,images_per_second,seconds\n",
+    ):
+        (tmp_path / "history.csv").write_bytes(content)
+        with pytest.raises(UserError, match=r"history\.csv cannot be read .*: delete it and run again"):
+            read_history(tmp_path)
+
+
+def test_a_history_that_was_lost_is_written_again_and_nothing_is_trained(job, capsys):
+    train_fold(job(BASIC))
+    path = job(BASIC).folder / "history.csv"
+    before = path.read_bytes()
+    path.write_text("rubbish")
+    capsys.readouterr()
+    train_fold(job(BASIC))
+    assert path.read_bytes() == before and "epoch 1/3" not in capsys.readouterr().err
+
+
+def test_a_best_epoch_that_was_lost_is_trained_again(job):
+    """The last epoch's checkpoint does not hold it."""
+    config = replace(BASIC, train=replace(BASIC.train, epochs=2, keep="best"))
+    kept = train_fold(job(config))
+    (job(config).folder / "best.pt").unlink()
+    assert _same(train_fold(job(config)), kept)
 
 
 def test_a_loss_that_explodes_says_what_to_lower(job):
@@ -136,7 +190,7 @@ def test_a_loss_that_explodes_says_what_to_lower(job):
 
 def test_a_checkpoint_carries_all_that_prediction_needs(job):
     train_fold(job(BASIC))
-    loaded = Checkpoint.load(job(BASIC).folder / "last.pt")  # weights_only
+    loaded = Checkpoint.load(job(BASIC).folder / "last.pt", Config)  # tensors and plain values only
     assert loaded.config == BASIC
     assert loaded.preprocess.size == 32
     assert loaded.preprocess.mean == (0.4914, 0.4822, 0.4465)

@@ -104,7 +104,7 @@ def remove_leftovers(folder: Path, deep: bool = False) -> None:
     deep : in its folders, too.
     """
     for leftover in list((folder.rglob if deep else folder.glob)(f"{TEMPORARY}*")):
-        if leftover.is_dir():
+        if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)

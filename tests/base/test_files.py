@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.base.files import atomic_folder, atomic_path, digest, file_hash, write_json
+from pipeline.base.errors import UserError
+from pipeline.base.files import (
+    TEMPORARY,
+    atomic_folder,
+    atomic_path,
+    digest,
+    file_hash,
+    locked,
+    remove_leftovers,
+    require_space,
+    write_json,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -142,6 +153,94 @@ class TestAtomicFolder:
             tmp_path,
         )
         assert names(tmp_path / "prepared") == ["new"]
+
+
+class TestLeftovers:
+    """What a killed process leaves is removed by its name, and nobody else's file has such a name."""
+
+    def test_what_the_writers_make_begins_so(self, tmp_path):
+        with atomic_path(tmp_path / "last.pt") as file, atomic_folder(tmp_path / "prepared") as folder:
+            assert file.name.startswith(TEMPORARY) and folder.name.startswith(TEMPORARY)
+            file.touch()
+
+    def test_a_kill_leaves_files_and_folders_and_all_of_them_go(self, tmp_path):
+        killed_while(
+            """
+            with atomic_path(folder / "last.pt") as file, atomic_folder(folder / "prepared") as inner:
+                file.touch()
+                with atomic_path(inner / "train.npy") as array:
+                    array.touch()
+                    print("half", flush=True)
+                    import time; time.sleep(60)
+            """,
+            tmp_path,
+        )
+        assert len(names(tmp_path)) == 2
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == []
+
+    def test_everything_else_stays_hidden_or_not(self, tmp_path):
+        """A user's own notes beside the data were once lost to this."""
+        kept = [
+            ".mine",
+            ".git",
+            ".lock",
+            ".last.0a1b2c3d.pt",
+            f"my{TEMPORARY}notes",
+            "prepared",
+            "podium-tmp-x",
+        ]
+        for name in kept:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "notes.txt").write_text("mine")
+        (tmp_path / f"{TEMPORARY}prepared.0a1b2c3d").mkdir()
+        (tmp_path / f"{TEMPORARY}prepared.0a1b2c3d" / "half").touch()
+        (tmp_path / f"{TEMPORARY}last.0a1b2c3d.pt").touch()
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted(kept)
+        assert all((tmp_path / name / "notes.txt").read_text() == "mine" for name in kept)
+
+    def test_only_when_asked_it_looks_into_folders(self, tmp_path):
+        inner = tmp_path / "fold0" / "oof"
+        inner.mkdir(parents=True)
+        (inner / f"{TEMPORARY}map.0a1b2c3d.png").touch()
+        (inner / "map.png").touch()
+        remove_leftovers(tmp_path)
+        assert len(names(inner)) == 2
+        remove_leftovers(tmp_path, deep=True)
+        assert names(inner) == ["map.png"]
+
+    def test_a_folder_that_is_not_there_has_none(self, tmp_path):
+        remove_leftovers(tmp_path / "nowhere", deep=True)
+
+    def test_a_link_is_removed_and_not_what_it_points_to(self, tmp_path):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "image.png").touch()
+        (tmp_path / f"{TEMPORARY}link").symlink_to(tmp_path / "data", target_is_directory=True)
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == ["data"] and names(tmp_path / "data") == ["image.png"]
+
+
+class TestLocked:
+    def test_a_second_process_waits_and_says_so(self, tmp_path):
+        program = (
+            "import sys\nfrom pathlib import Path\nfrom pipeline.base.files import locked\n"
+            "with locked(Path(sys.argv[1])):\n    print('in', flush=True)\n"
+        )
+        command = [sys.executable, "-c", program, str(tmp_path / "data")]
+        with locked(tmp_path / "data"):
+            waiting = subprocess.Popen(
+                command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            assert "waiting for another run that is filling" in waiting.stderr.readline()
+            assert waiting.poll() is None
+        assert waiting.communicate(timeout=60)[0] == "in\n"
+
+
+def test_a_disk_with_too_little_space_is_said_before_it_is_full(tmp_path):
+    require_space(tmp_path, 1, "a file")
+    with pytest.raises(UserError, match=r"^the archive needs 1,000,000,000\.00 GB and the disk with "):
+        require_space(tmp_path, 10**18, "the archive")
 
 
 @settings(deadline=None, max_examples=25)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
-from pipeline.config.config import FoldConfig
+from pipeline.config.groups import FoldConfig
 
 TRAIN_ONLY = -1
 """Fold of an image that no fold validates on: it is always trained on."""
@@ -34,12 +34,7 @@ def assign_folds(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> 
     UserError : too few images or groups for the folds asked for, a scheme that needs a missing group column.
     """
     units, unit_of_row = _units(frame, strata, config)
-    if config.scheme == "holdout":
-        if not 0 < config.valid_ratio < 1:
-            raise UserError(f"folds.valid_ratio is {config.valid_ratio}, but must lie between 0 and 1")
-        unit_fold = _holdout(units, config)
-    else:
-        unit_fold = _k_fold(units, config)
+    unit_fold = _holdout(units, config) if config.scheme == "holdout" else _k_fold(units, config)
     fold = unit_fold.reindex(unit_of_row).to_numpy()
     return pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold.astype("int64")})
 
@@ -89,8 +84,6 @@ def _k_fold(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
     # Not at the top: reorganising a large dataset need not carry scikit-learn's 60 MB.
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
-    if config.count < 2:
-        raise UserError(f"folds.count is {config.count}: use 2 or more, or folds.scheme=holdout")
     grouped = config.scheme != "stratified"
     available = units["group"].nunique() if grouped else len(units)
     if available < config.count:

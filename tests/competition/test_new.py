@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from pipeline.base.errors import UserError
-from pipeline.competition.new import TASKS, write_competition
+from pipeline.competition.new import TEMPLATES, write_competition
 from tests.helpers import REPOSITORY
 
+TASKS = tuple(TEMPLATES)
 MOST_EDITED = 30
 """Lines that a new user has to edit."""
 
@@ -86,13 +87,76 @@ def test_new_folders_pass_the_contract_at_once_and_edited_as_their_readmes_show(
     assert re.search(r"\b48 passed", result.stdout), result.stdout
 
 
+OWN_TASK = '''"""Leaves, whose truth is called species, with a task that says so."""
+
+from dataclasses import replace
+
+from competitions.leaves import base_competition
+from pipeline.tasks.classification.task import Classification
+
+
+class SpeciesTask(Classification):
+    """Classification whose truth is a column of its own; nothing outside a task may read it."""
+
+    target_columns = ("species",)
+
+    def classes(self, train):
+        return super().classes(labelled(train))
+
+    def strata(self, train):
+        return super().strata(labelled(train))
+
+    def targets(self, frame, classes, config):
+        return super().targets(labelled(frame), classes, config)
+
+    def evidence(self, needs, truth, predictions, classes):
+        return super().evidence(needs, labelled(truth), predictions, classes)
+
+    def report(self, request):
+        return super().report(replace(request, truth=labelled(request.truth)))
+
+
+def labelled(frame):
+    return frame.rename(columns={"species": "label"})
+
+
+def named(frame):
+    return frame.rename(columns={"label": "species"})
+
+
+class Competition(base_competition.Competition):
+    """The template's, but for the task and the name of the column."""
+
+    task = SpeciesTask(label_column="species")
+
+    def load_train(self, raw):
+        return named(super().load_train(raw))
+
+    def make_sample(self, raw, seed):
+        return named(super().make_sample(raw, seed))
+'''
+
+
+@pytest.mark.slow
+def test_a_task_class_of_the_folders_own_passes_the_contract_and_makes_a_submission(tmp_path):
+    tree = plant(tmp_path / "tree")
+    folder = write_competition(tree, "leaves", "classification")
+    (folder / "competition.py").rename(folder / "base_competition.py")
+    (folder / "competition.py").write_text(OWN_TASK)
+    result = execute(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/competitions/test_contract.py")
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"\b8 passed", result.stdout), result.stdout
+    rows = submitted(tree, "leaves")
+    assert list(rows.columns) == ["image_id", "species"] and len(rows) == 150
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_readme_names_the_functions_to_edit_and_shows_few_edits(task, tmp_path):
     (tmp_path / "competitions").mkdir()
     folder = write_competition(tmp_path, "leaves", task)
     readme = (folder / "README.md").read_text()
     assert all(f"`{name}`" in readme for name in ("load_train", "load_test", "to_submission"))
-    assert set(hunks(readme)) == {"competition.py", "sample.py"}
+    assert set(hunks(readme)) == {"competition.py"}
     assert 0 < edit_as_the_readme_shows(folder) <= MOST_EDITED
 
 
@@ -198,7 +262,7 @@ def test_nothing_is_left_of_a_folder_that_could_not_be_finished(tmp_path, monkey
     written = Path.write_text
 
     def full(path: Path, *arguments, **options) -> int:
-        if path.name == "sample.py":
+        if path.name == "configs.py":
             raise OSError(28, "No space left on device")
         return written(path, *arguments, **options)
 
@@ -211,7 +275,7 @@ def test_nothing_is_left_of_a_folder_that_could_not_be_finished(tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("leaves", ""), "TASK=classification|segmentation|detection"),
+        (("leaves", ""), "TASK=classification|detection|segmentation"),
         (("leaves", "poetry"), "no task 'poetry'"),
         (("leaf types", "detection"), "'leaf types' cannot name"),
         (("leaves", "detection"), "no folder competitions"),
@@ -231,4 +295,4 @@ def test_the_command_names_the_new_folder(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout == "competition: competitions/leaves\n"
     names = {path.name for path in (tree / "competitions" / "leaves").iterdir()}
-    assert names == {"__init__.py", "__main__.py", "README.md", "competition.py", "configs.py", "sample.py"}
+    assert names == {"__init__.py", "__main__.py", "README.md", "competition.py", "configs.py"}

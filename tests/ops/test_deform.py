@@ -292,5 +292,5 @@ def test_errors() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             call()
-    with pytest.raises(RuntimeError, match="offset must have 2 channels"):
+    with pytest.raises(RuntimeError):
         OPS.deform_columns(input, offset[:, :5], None, 3, 2, 1, 1, 1, 1, 1, 1)

@@ -16,6 +16,7 @@ from pipeline.competition.prepared import Prepared
 from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
 from pipeline.metrics.metric import Metric
+from pipeline.prediction.decide import Decision
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.task import Task
 
@@ -53,6 +54,8 @@ class Competition(ABC):
     """What the competition grades by."""
     extra_metrics: Sequence[Metric] = ()
     """Further figures for the report and the ledger's sidecar."""
+    decision: Decision | None = None
+    """What turns predictions into decisions, such as thresholds, fitted on out-of-fold predictions."""
     kaggle_slug: str | None = None
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None = None

@@ -115,7 +115,13 @@ def scoring_code(competition: Competition) -> dict[str, str]:
     own = Path(inspect.getfile(type(competition))).parent
     modules = [path for path in sorted(own.glob("*.py")) if path.name not in ("configs.py", "__main__.py")]
     mine = {f"{own.name}/{path.name}": _digest_of(path) for path in modules if path.name != "sample.py"}
-    return _rooms(SCORING_ROOMS) | _task_code(competition, exclude=("pictures.py", "report.py")) | mine
+    fitted = {
+        f"prediction/{name}": _digest_of(PACKAGE / "prediction" / name)
+        for name in ("combine.py", "decide.py")
+    }
+    return (
+        _rooms(SCORING_ROOMS) | fitted | _task_code(competition, exclude=("pictures.py", "report.py")) | mine
+    )
 
 
 def _rooms(names: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pipeline.competition.base import Competition
 from pipeline.competition.evaluate import Evaluation, evaluation_of
 from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source
+from pipeline.delivery.decide import Decided, decide
 from pipeline.delivery.report import write_report
 from pipeline.delivery.submission import write_submission
 from pipeline.frame.schema import rows_by_id
@@ -66,8 +67,8 @@ def deliver(
     UserError : the submission would be refused by the organiser; nothing is written then.
     """
     run = finished.run
-    test = read_frame(run.folder / "test.parquet")
-    evaluation = evaluate_run(finished, competition, data)
+    decided = decided_run(finished, competition, data)
+    test, evaluation = decided.test, evaluation_of(competition, data.train, decided.oof, data.classes)
     scores = scores_of(finished, evaluation)
     if source.truth is not None:
         name = f"sample_test_{competition.metric.name}"
@@ -87,6 +88,7 @@ def deliver(
             "sha256": file_hash(path),
             "rows": len(rows),
             **scores,
+            **({} if decided.fitted is None else {"decision": decided.fitted}),
             "minutes": round(finished.minutes, 2),
             "versions": versions(),
             "config": finished.config,
@@ -98,9 +100,16 @@ def deliver(
     return Delivered(path, about, _report(finished, evaluation, data, about))
 
 
+def decided_run(finished: Finished, competition: Competition, data: Prepared) -> Decided:
+    """A run's predictions with the competition's decisions, see `pipeline.delivery.decide`."""
+    oof, test = (read_frame(finished.run.folder / f"{split}.parquet") for split in ("oof", "test"))
+    folds = finished.folds.loc[oof["image_id"]].to_numpy()
+    return decide(competition, data.train, oof, test, folds, data.classes)
+
+
 def evaluate_run(finished: Finished, competition: Competition, data: Prepared) -> Evaluation:
     """A run's out-of-fold predictions held against the truth; every figure of it comes from here."""
-    oof = read_frame(finished.run.folder / "oof.parquet")
+    oof = decided_run(finished, competition, data).oof
     return evaluation_of(competition, data.train, oof, data.classes)
 
 

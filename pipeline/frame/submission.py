@@ -52,6 +52,19 @@ class Probability:
         return "a number from 0 to 1"
 
 
+@dataclass(frozen=True)
+class Number:
+    """A finite number."""
+
+    def wrong(self, values: pd.Series) -> np.ndarray:
+        """See Column."""
+        return ~np.isfinite(pd.to_numeric(values, errors="coerce").to_numpy(dtype=float))
+
+    def describe(self) -> str:
+        """See Column."""
+        return "a finite number"
+
+
 class Format(Protocol):
     """What the organiser accepts."""
 

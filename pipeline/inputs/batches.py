@@ -41,7 +41,7 @@ class Images:
         """One uint8 RGB image (H, W, 3). Raises UserError naming the image where its file cannot be read."""
         if self.packed is not None:
             return np.asarray(self.packed[row])
-        return read_rgb(self.frame["path"].iat[row], self.frame["image_id"].iat[row])
+        return read_rgb(str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]))
 
     @property
     def packed_size(self) -> tuple[int, int] | None:
@@ -145,10 +145,10 @@ def evaluation_batches(
     dropped."""
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     ids = images.frame["image_id"].to_numpy()
-    if images.packed_size == (preprocess.size, preprocess.size):
+    packed = images.packed
+    if packed is not None and images.packed_size == (preprocess.size, preprocess.size):
         loaded = (
-            torch.from_numpy(np.ascontiguousarray(images.packed[batch])).permute(0, 3, 1, 2)
-            for batch in batches
+            torch.from_numpy(np.ascontiguousarray(packed[batch])).permute(0, 3, 1, 2) for batch in batches
         )
     else:
         dataset = _TransformedImages(images, eval_transform(preprocess))

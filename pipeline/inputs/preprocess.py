@@ -2,15 +2,18 @@
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 # albumentations looks for a newer version of itself on the network when imported; a Kaggle kernel has none.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations as A
 import cv2
+import numpy as np
 import torch
 from torch import nn
+
+from pipeline.networks.timm_network import TimmNetwork
 
 INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 DOWNSCALE = "image"
@@ -41,12 +44,14 @@ class Preprocess:
     @classmethod
     def of_model(cls, model: nn.Module, size: int) -> "Preprocess":
         """Read a timm model's own statistics."""
-        cfg = model.pretrained_cfg
+        cfg = cast(TimmNetwork, model).pretrained_cfg
         interpolation = cfg.get("interpolation") or "bicubic"
+        mean: tuple[float, float, float] = tuple(cfg["mean"])
+        std: tuple[float, float, float] = tuple(cfg["std"])
         return cls(
             size,
-            tuple(cfg["mean"]),
-            tuple(cfg["std"]),
+            mean,
+            std,
             interpolation if interpolation in INTERPOLATION else "bicubic",
             float(cfg.get("crop_pct") or 1.0),
         )
@@ -60,12 +65,15 @@ class Preprocess:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Preprocess":
         """Inverse of `to_json`."""
-        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})
+        fields: dict[str, Any] = {
+            key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
+        }
+        return cls(**fields)
 
 
 def eval_transform(preprocess: Preprocess) -> A.Compose:
     """Resize and centre crop of one uint8 image to (size, size, 3); one of that size passes unchanged."""
-    return A.Compose(whole_image(preprocess))
+    return A.Compose([*whole_image(preprocess)])
 
 
 def whole_image(preprocess: Preprocess) -> list[A.BasicTransform]:
@@ -86,8 +94,8 @@ class _ResizeUnlessExact(A.SmallestMaxSize):
         )
         self.exact = (preprocess.size, preprocess.size)
 
-    def apply(self, img, **params):
-        return img if img.shape[:2] == self.exact else super().apply(img, **params)
+    def apply(self, img: np.ndarray, scale: float, **params: Any) -> np.ndarray:
+        return img if img.shape[:2] == self.exact else super().apply(img, scale, **params)
 
 
 def letterbox(preprocess: Preprocess) -> list[A.BasicTransform]:
@@ -104,9 +112,10 @@ def letterbox(preprocess: Preprocess) -> list[A.BasicTransform]:
     ]
 
 
-def mean_color(preprocess: Preprocess) -> list[int]:
+def mean_color(preprocess: Preprocess) -> tuple[int, int, int]:
     """The statistics' mean as a uint8 colour."""
-    return [round(255 * value) for value in preprocess.mean]
+    red, green, blue = (round(255 * value) for value in preprocess.mean)
+    return red, green, blue
 
 
 def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:

@@ -1,12 +1,14 @@
 """A network by timm name, with a stem that fits small images, a head for the classes, and weights or none."""
 
-import timm
+from typing import cast
+
 import torch
 from torch import nn
 
 import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
 from pipeline.base.errors import UserError
 from pipeline.config.groups import ModelConfig
+from pipeline.networks.timm_network import TimmNetwork, classifier_parts, published_cfg
 from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
 
 SMALL_IMAGE = 64
@@ -33,7 +35,7 @@ def build_classifier(
     options = size_options(config.name, config.image_size)
     pretrained = load and config.pretrained and config.weights is None
     # timm keeps the published classifier where it has as many classes.
-    published = pretrained and timm.get_pretrained_cfg(config.name).num_classes == num_classes
+    published = pretrained and published_cfg(config.name).num_classes == num_classes
     model = create(
         config.name,
         pretrained=pretrained,
@@ -57,8 +59,7 @@ def calm_head(model: nn.Module) -> None:
     Several of timm's networks draw them from a range that only suits a thousand classes: a MobileNetV2 for
     two classes starts with a loss of 10 instead of 0.7, and fine-tuning spends its first epochs undoing that.
     """
-    classifier = model.get_classifier()
-    for part in classifier if isinstance(classifier, tuple | list) else (classifier,):
+    for part in classifier_parts(model):
         for layer in part.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -82,7 +83,7 @@ def _try_out(model: nn.Module, config: ModelConfig) -> None:
 def size_options(name: str, image_size: int) -> dict:
     """Arguments that tell a fixed-size architecture (a transformer) its input size, and a patch size that
     fits it."""
-    if not timm.get_pretrained_cfg(name).fixed_input_size:
+    if not published_cfg(name).fixed_input_size:
         return {}
     options: dict = {"img_size": image_size}
     if image_size < SMALL_IMAGE and "patch" in name:
@@ -97,14 +98,16 @@ def adapt_stem(model: nn.Module) -> None:
     weights there), and the max pool after it goes. Networks with stride 1 already, patches as their stem, or
     a feature size fixed by the input size (transformers) are left alone.
     """
-    names = model.pretrained_cfg.get("first_conv") or ()
+    cfg = cast(TimmNetwork, model).pretrained_cfg
+    names = cfg.get("first_conv") or ()
     # A stem of parallel branches has several first convolutions, one of them often 1 x 1.
-    convs = [model.get_submodule(name) for name in ([names] if isinstance(names, str) else names)]
-    adaptable = all(
-        isinstance(conv, nn.Conv2d) and max(conv.stride) > 1 and conv.kernel_size[0] in (1, 3, 5, 7)
-        for conv in convs
-    )
-    if not convs or not adaptable or model.pretrained_cfg.get("fixed_input_size"):
+    first = [model.get_submodule(name) for name in ([names] if isinstance(names, str) else names)]
+    convs = [
+        part
+        for part in first
+        if isinstance(part, nn.Conv2d) and max(part.stride) > 1 and part.kernel_size[0] in (1, 3, 5, 7)
+    ]
+    if not convs or len(convs) < len(first) or cfg.get("fixed_input_size"):
         return
     for conv in convs:
         if conv.kernel_size[0] > 3:

@@ -21,16 +21,18 @@ class Block(nn.Sequential):
     """conv 3x3, max pool 2, norm, GELU, conv 3x3, norm, GELU: (N, inputs, S, S) -> (N, outputs, S/2, S/2)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
+        first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            first,
             nn.MaxPool2d(2),
             nn.BatchNorm2d(outputs, momentum=0.4),
             nn.GELU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            second,
             nn.BatchNorm2d(outputs, momentum=0.4),
             nn.GELU(),
         )
-        for layer in (self[0], self[4]):
+        for layer in (first, second):
             # Identity on the channels that have one (paper's section 3.3): early gradients reach the stem.
             nn.init.dirac_(layer.weight.data[: layer.in_channels])
 
@@ -71,6 +73,7 @@ class CifarNet(nn.Module):
         values, vectors = torch.linalg.eigh((patches.T.double() @ patches.double()) / len(patches))
         filters = (vectors / (values + 5e-4).sqrt()).T.flip(0).reshape(-1, images.shape[1], 2, 2)
         self.whiten.weight.copy_(torch.cat([filters, -filters]))
+        assert self.whiten.bias is not None
         self.whiten.bias.zero_()
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

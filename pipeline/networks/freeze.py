@@ -7,6 +7,7 @@ go on averaging the new images into statistics that its fixed weights were not t
 
 import functools
 from collections.abc import Iterator
+from typing import cast
 
 import timm
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 
 from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
+from pipeline.networks.timm_network import TimmNetwork, classifier_parts
 
 
 def stages(model: nn.Module) -> list[list[str]]:
@@ -29,7 +31,14 @@ def stages(model: nn.Module) -> list[list[str]]:
     model : a timm classifier, or anything whose ``backbone`` is a timm network.
     """
     named, heads = NamedByTimm(model), head_ids(model)
-    group_of = group_parameters(named, named.group_matcher(coarse=True), reverse=True)
+    group_of = cast(
+        dict[str, int],
+        group_parameters(
+            named,  # pyright: ignore[reportArgumentType]  # it asks for nothing but the parameters' names
+            named.group_matcher(coarse=True),
+            reverse=True,
+        ),
+    )
     found: list[list[str]] = [[] for _ in range(max(group_of.values()) + 1)]
     has_head = [False] * len(found)
     pairs = zip(model.named_parameters(), named.named_parameters(), strict=True)
@@ -58,16 +67,20 @@ def set_trainable(model: nn.Module, config: TrainConfig, epoch: int) -> None:
     asleep = frozen_names(model, config, epoch)
     for name, parameter in model.named_parameters():
         if name in asleep and parameter.requires_grad:
-            parameter.requires_grad_(False)
-            parameter.is_asleep = True  # tells it from one that its network never trains
+            _set_asleep(parameter, True)
         elif name not in asleep and getattr(parameter, "is_asleep", False):
-            parameter.requires_grad_(True)
-            parameter.is_asleep = False
+            _set_asleep(parameter, False)
     if asleep:
         for module in model.modules():
             own = list(module.parameters())
             if own and not any(parameter.requires_grad for parameter in own):
                 module.eval()  # with all inside it: dropout, too, is for layers that learn
+
+
+def _set_asleep(parameter: nn.Parameter, asleep: bool) -> None:
+    parameter.requires_grad_(not asleep)
+    # Tells it from one that its network never trains.
+    parameter.is_asleep = asleep  # pyright: ignore[reportAttributeAccessIssue]  # tensors take attributes
 
 
 def frozen_names(model: nn.Module, config: TrainConfig, epoch: int | None = None) -> set[str]:
@@ -101,9 +114,7 @@ def backbone_of(model: nn.Module) -> nn.Module:
 def head_ids(model: nn.Module) -> set[int]:
     """``id`` of each parameter of the head: the classifier, and all that is outside the backbone."""
     inside = {id(parameter) for parameter in backbone_of(model).parameters()}
-    classifier = model.get_classifier() if hasattr(model, "get_classifier") else ()
-    parts = classifier if isinstance(classifier, tuple | list) else (classifier,)
-    own = {id(parameter) for part in parts for parameter in part.parameters()}
+    own = {id(parameter) for part in classifier_parts(model) for parameter in part.parameters()}
     return own | {id(parameter) for parameter in model.parameters()} - inside
 
 
@@ -131,12 +142,14 @@ class NamedByTimm:
     def group_matcher(self, coarse: bool = False) -> dict:
         """Patterns of the names that form a layer, or a stage with `coarse`."""
         if hasattr(self.source, "group_matcher"):
-            return self.source.group_matcher(coarse=coarse)
+            return cast(TimmNetwork, self.source).group_matcher(coarse=coarse)
         return {name: rf"^{name}\." for name, _ in self.source.named_children()}
 
     def no_weight_decay(self) -> set[str]:
         """Names that the network's authors exempt from weight decay."""
-        return set(self.source.no_weight_decay()) if hasattr(self.source, "no_weight_decay") else set()
+        if hasattr(self.source, "no_weight_decay"):
+            return set(cast(TimmNetwork, self.source).no_weight_decay())
+        return set()
 
 
 def flat_name(name: str) -> str:

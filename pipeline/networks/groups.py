@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # pyright: ignore[reportPrivateImportUsage]  # is documented
 from torch import nn, optim
 
 from pipeline.config.groups import TrainConfig
@@ -40,7 +40,7 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[Group]:
     left_out = {id(parameter) for name, parameter in model.named_parameters() if name in never}
     named = NamedByTimm(model)
     layered = param_groups_layer_decay(
-        named,
+        named,  # pyright: ignore[reportArgumentType]  # it asks for nothing but names and parameters
         config.weight_decay,
         no_weight_decay_list=named.no_weight_decay(),
         layer_decay=config.layer_decay,

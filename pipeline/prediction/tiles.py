@@ -59,6 +59,7 @@ def predict_tiled(
                 total = torch.zeros(len(predicted), *padded.shape[1:], device=image.device)
             total[:, top : top + tile, left : left + tile] += predicted * window
             weight[top : top + tile, left : left + tile] += window
+    assert total is not None  # there is at least one tile
     return total.div_(weight)[:, :height, :width]
 
 

@@ -80,5 +80,6 @@ def _crops(count: int, size: int) -> list[View]:
 
         return apply
 
-    corners: Iterator[tuple[int, int]] = product((0, size - side), repeat=2)
+    edges = (0, size - side)
+    corners = product(edges, edges)
     return [_same] + ([corner(top, left) for top, left in corners] if count == 5 else [])

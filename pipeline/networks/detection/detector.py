@@ -1,6 +1,7 @@
 """A detector by name: a timm backbone with one of four ways to find boxes in its features."""
 
-import timm
+from typing import cast
+
 from torch import nn
 
 from pipeline.base.errors import UserError
@@ -11,6 +12,7 @@ from pipeline.networks.detection.fcos import Fcos
 from pipeline.networks.detection.parts import Detector, Trunk
 from pipeline.networks.detection.retinanet import RetinaNet
 from pipeline.networks.detection.ssd import Ssd
+from pipeline.networks.timm_network import FeatureNetwork, published_cfg
 from pipeline.networks.weights import check_name, create, load_weights, reason, resolve_weights
 
 DETECTORS = {"faster_rcnn": FasterRcnn, "fcos": Fcos, "retinanet": RetinaNet, "ssd": Ssd}
@@ -36,9 +38,10 @@ def build_detector(
     """
     check_detector(detector, mask_head)
     backbone = _backbone(config, load)
-    strides, channels = backbone.feature_info.reduction(), backbone.feature_info.channels()
+    info = cast(FeatureNetwork, backbone).feature_info
+    strides, channels = info.reduction(), info.channels()
     picked = [max(i for i, stride in enumerate(strides) if stride == wanted) for wanted in STRIDES]
-    preprocessing = timm.get_pretrained_cfg(config.name).to_dict()
+    preprocessing = published_cfg(config.name).to_dict()
     trunk = Trunk(backbone, picked, [channels[i] for i in picked], preprocessing)
     options = {"masks": True} if mask_head else {}
     return DETECTORS[detector](trunk, num_classes, **options)
@@ -61,7 +64,7 @@ def _backbone(config: ModelConfig, load: bool) -> nn.Module:
     options = size_options(config.name, config.image_size)
     try:
         backbone = create(config.name, features_only=True, **options)
-        strides = backbone.feature_info.reduction()
+        strides = cast(FeatureNetwork, backbone).feature_info.reduction()
     except Exception as error:
         raise UserError(
             f"{config.name} does not give its inner features ({reason(error)}): choose another --model.name"

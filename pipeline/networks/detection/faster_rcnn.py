@@ -98,10 +98,10 @@ class FasterRcnn(Detector):
         logits, offsets, anchors, counts = self._anchors(levels)
         proposals, found = self._proposals(logits, offsets, anchors, counts, image_borders(images, None))
         rois, matches = self._sample(proposals, found, targets)
-        outputs = self._pooled_boxes(levels, rois)
+        classes, shifts = self._pooled_boxes(levels, rois)
         with torch.autocast(images.device.type, enabled=False):
             losses = self._rpn_losses(logits, offsets, anchors, targets)
-            losses |= self._box_losses(*(output.float() for output in outputs), rois, matches, targets)
+            losses |= self._box_losses(classes.float(), shifts.float(), rois, matches, targets)
         if self.mask_head is None:
             return losses
         with_object = [match >= 0 for match in matches]
@@ -175,6 +175,7 @@ class FasterRcnn(Detector):
 
     def _mask_logits(self, levels: list[torch.Tensor], boxes: list[torch.Tensor]) -> torch.Tensor:
         """Float32 (K, C, 28, 28) of the boxes of all images."""
+        assert self.mask_head is not None
         return self.mask_head(_pool(levels, boxes, 14)).float()
 
     def _rpn_losses(
@@ -238,7 +239,9 @@ def _mask_head(num_classes: int) -> nn.Module:
     """Features (K, CHANNELS, 14, 14) to logits (K, C, 28, 28), a mask for each class."""
     predictor = MaskRCNNPredictor(CHANNELS, CHANNELS, num_classes)
     # The library's start, made for normalised features, gives logits so large that the first steps diverge.
-    nn.init.normal_(predictor.mask_fcn_logits.weight, std=0.001)
+    last = predictor.get_submodule("mask_fcn_logits")
+    assert isinstance(last, nn.Conv2d)
+    nn.init.normal_(last.weight, std=0.001)
     return nn.Sequential(MaskRCNNHeads(CHANNELS, (CHANNELS,) * 4, 1), predictor)
 
 

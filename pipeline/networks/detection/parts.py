@@ -8,12 +8,13 @@ input's side is no multiple of the stride.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 import ops
+from pipeline.networks.timm_network import FeatureNetwork
 
 CANDIDATES = 2000
 """Best boxes of an image that take part in the suppression."""
@@ -61,7 +62,7 @@ class Detector(nn.Module, ABC):
     def features(self, images: torch.Tensor) -> list[torch.Tensor]:
         """(N, 3, S, S) to the backbone's features (N, C, H, W), finest first."""
         found = self.backbone(images)
-        channels = self.backbone.feature_info.channels()
+        channels = cast(FeatureNetwork, self.backbone).feature_info.channels()
         # Some transformers put the channels last.
         ordered = [
             feature if feature.shape[1] == count else feature.permute(0, 3, 1, 2)
@@ -176,7 +177,8 @@ def real_targets(targets: Targets, images: torch.Tensor) -> list[dict[str, torch
 def image_borders(images: torch.Tensor, sizes: Sequence[tuple[int, int]] | None) -> torch.Tensor:
     """(N, 1, 4): right, bottom, right, bottom border of each image in the input."""
     if sizes is None:
-        sizes = [tuple(images.shape[2:])] * len(images)
+        height, width = images.shape[2:]
+        sizes = [(height, width)] * len(images)
     return torch.tensor([[w, h, w, h] for h, w in sizes], dtype=torch.float32, device=images.device)[:, None]
 
 

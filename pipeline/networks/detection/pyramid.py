@@ -49,6 +49,7 @@ class Coarser(ExtraFPNBlock):
 def output_conv(outputs: int, probability: float | None = None, channels: int = CHANNELS) -> nn.Conv2d:
     """Last convolution of a head, close to 0; with a sigmoid behind it, close to `probability`."""
     conv = nn.Conv2d(channels, outputs, 3, padding=1)
+    assert conv.bias is not None
     nn.init.normal_(conv.weight, std=0.01)
     nn.init.constant_(conv.bias, 0 if probability is None else -math.log((1 - probability) / probability))
     return conv

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from segmentation_models_pytorch.encoders import TimmUniversalEncoder
 from torch import nn
 
 
@@ -19,12 +20,13 @@ class Fcn(nn.Module):
     encoder : gives a list of features, of which the last has a stride of 32.
     """
 
-    def __init__(self, encoder: nn.Module, num_classes: int) -> None:
+    def __init__(self, encoder: TimmUniversalEncoder, num_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = nn.Conv2d(encoder.out_channels[-1], num_classes, 1)
         self.segmentation_head = nn.ConvTranspose2d(num_classes, num_classes, 64, stride=32, padding=16)
         nn.init.xavier_uniform_(self.decoder.weight)
+        assert self.segmentation_head.bias is not None
         nn.init.zeros_(self.segmentation_head.bias)
         with torch.no_grad():
             self.segmentation_head.weight.copy_(bilinear_kernel(num_classes, 64))
@@ -45,7 +47,7 @@ class Fcn8(nn.Module):
     encoder : gives a list of features, the last ones at strides 8, 16 and 32 (or what it has).
     """
 
-    def __init__(self, encoder: nn.Module, num_classes: int) -> None:
+    def __init__(self, encoder: TimmUniversalEncoder, num_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         channels = encoder.out_channels[-3:]
@@ -66,13 +68,14 @@ class SummedScores(nn.Module):
 
     def __init__(self, channels: Sequence[int], num_classes: int) -> None:
         super().__init__()
+        scores = [nn.Conv2d(count, num_classes, 1) for count in channels]
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(count), nn.Dropout2d(0.0), nn.Conv2d(count, num_classes, 1))
-            for count in channels
+            nn.Sequential(nn.BatchNorm2d(score.in_channels), nn.Dropout2d(0.0), score) for score in scores
         )
-        for level in self.levels:
-            nn.init.normal_(level[-1].weight, std=0.01)
-            nn.init.zeros_(level[-1].bias)
+        for score in scores:
+            assert score.bias is not None
+            nn.init.normal_(score.weight, std=0.01)
+            nn.init.zeros_(score.bias)
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Features (N, C, H, W), finest first, to scores (N, num_classes, H, W) of the finest's size."""

@@ -6,10 +6,9 @@ plainest, and ``fcn8``.
 """
 
 import difflib
-from typing import Any
+from typing import Any, Protocol, cast
 
 import segmentation_models_pytorch as smp
-import timm
 import torch
 import torch.nn.functional as F
 from segmentation_models_pytorch.encoders import get_encoder
@@ -19,6 +18,7 @@ from pipeline.base.errors import UserError
 from pipeline.config.groups import ModelConfig
 from pipeline.networks.freeze import flat_name
 from pipeline.networks.segmentation.fcn import Fcn, Fcn8
+from pipeline.networks.timm_network import published_cfg
 from pipeline.networks.weights import check_name, create, load_weights, reason, resolve_weights
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -59,7 +59,7 @@ class Segmenter(nn.Module):
     @property
     def backbone(self) -> nn.Module:
         """The encoder, a timm network that gives its features."""
-        return self.network.encoder.model
+        return self.network.get_submodule("encoder.model")
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """All that is not the encoder, none of it pretrained."""
@@ -77,6 +77,12 @@ class Segmenter(nn.Module):
     def _missing(self, side: int) -> int:
         full = max(side, self.least)
         return full + -full % self.multiple - side
+
+
+class _Encoder(Protocol):
+    """What the library's encoders have beside their features."""
+
+    output_stride: int
 
 
 def build_segmenter(
@@ -98,10 +104,10 @@ def build_segmenter(
     check_decoder(decoder)
     network = _network(config.name, decoder, num_classes)
     _set_dropout(network, drop_rate)
-    stride = network.encoder.output_stride
+    stride = cast(_Encoder, network.encoder).output_stride
     model = Segmenter(
         network,
-        timm.get_pretrained_cfg(config.name).to_dict(),
+        published_cfg(config.name).to_dict(),
         # DPT (arXiv 2103.13413) halves the transformer's own features once more.
         multiple=2 * stride if decoder == "dpt" else stride,
         least=LEAST_SIDE.get(decoder, 1),
@@ -137,11 +143,13 @@ def _network(encoder: str, decoder: str, num_classes: int) -> nn.Module:
 
 def _set_dropout(network: nn.Module, rate: float) -> None:
     """Where the decoder has dropout of its own it gets this rate; where it has none, the head gets one."""
-    layers = [m for m in network.decoder.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    decoder = network.get_submodule("decoder")
+    layers = [m for m in decoder.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
     for layer in layers:
         layer.p = rate
     if rate and not layers:
-        network.segmentation_head = nn.Sequential(nn.Dropout2d(rate), network.segmentation_head)
+        head = network.get_submodule("segmentation_head")
+        network.segmentation_head = nn.Sequential(nn.Dropout2d(rate), head)
 
 
 def _load_published(backbone: nn.Module, name: str) -> None:

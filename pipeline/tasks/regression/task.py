@@ -1,0 +1,147 @@
+"""One or several numbers for each image, of a range that is stated."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torchvision.transforms import v2
+
+from pipeline.base.errors import UserError, name_some
+from pipeline.frame.submission import Number, SubmissionFormat
+from pipeline.frame.values import values_of
+from pipeline.inputs.batches import Targets
+from pipeline.metrics.metric import Needs
+from pipeline.prediction.decide import DECIDED
+from pipeline.tasks.regression.blend import METHODS, blend
+from pipeline.tasks.regression.config import Config
+from pipeline.tasks.regression.losses import LOSSES, spread_of
+from pipeline.tasks.regression.pictures import plot_mistakes, plot_values
+from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
+from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
+
+BINS = 10
+"""Shares of the images, by their first value, that every fold keeps."""
+
+
+class Regression(WholeImageTask[Config]):
+    """Truth: a column of numbers for each target. Predictions: a column for each target, and with
+    `uncertain` one for its standard deviation, ``<target>_sigma``."""
+
+    config = Config
+    blend_methods: ClassVar[Mapping[str, str]] = METHODS
+
+    def __init__(
+        self,
+        targets: Sequence[str],
+        low: float,
+        high: float,
+        uncertain: bool = False,
+        id_column: str = "image_id",
+    ) -> None:
+        """`low` and `high` are the range of the values, which predictions stay in; `uncertain` also predicts
+        how far a value may be off: the standard deviation of a Laplace distribution. And the submission's id
+        column."""
+        if not low < high:
+            raise ValueError(f"the range of the values is {low} to {high}, and must rise")
+        self.names, self.low, self.high = list(targets), low, high
+        self.uncertain, self.id_column = uncertain, id_column
+        self.target_columns = tuple(targets)
+
+    def check(self, config: Config) -> None:
+        """The loss must be one of what is predicted."""
+        super().check(config)
+        if self.uncertain != (config.train.loss == "laplace"):
+            wanted = "laplace, because standard deviations are predicted too" if self.uncertain else "another"
+            raise UserError(f"--train.loss is {config.train.loss}, and must be {wanted}")
+
+    def classes(self, train: pd.DataFrame) -> list[str]:
+        """The columns of a predictions frame. Raises UserError for a value that is no number of the range."""
+        for name in self.names:
+            values = pd.to_numeric(train[name], errors="coerce")
+            wrong = train.loc[~values.between(self.low, self.high), "image_id"]
+            if len(wrong):
+                raise UserError(
+                    f"{name} of {len(wrong):,} image(s) is no number from {self.low:g} to {self.high:g}: "
+                    f"{name_some(wrong)}; correct it, or state another range where the task is made"
+                )
+        return self.names + ([f"{name}_sigma" for name in self.names] if self.uncertain else [])
+
+    def strata(self, train: pd.DataFrame) -> pd.Series:
+        """Which tenth of the images the first value is in."""
+        values = pd.to_numeric(train[self.names[0]])
+        return pd.Series(pd.qcut(values.rank(method="first"), BINS, labels=False), index=train.index)
+
+    def truth(self, frame: pd.DataFrame) -> np.ndarray:
+        """float64 (N, K)."""
+        return frame[self.names].apply(pd.to_numeric).to_numpy(dtype="float64")
+
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> FixedTargets:
+        """float32 (N, K), scaled to 0..1."""
+        scaled = (self.truth(frame) - self.low) / (self.high - self.low)
+        return FixedTargets(torch.from_numpy(scaled.astype("float32")))
+
+    def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
+        """The image as it is and its values."""
+        values = self.low + (self.high - self.low) * target
+        return image, "\n".join(f"{name} {float(v):.3g}" for name, v in zip(self.names, values, strict=True))
+
+    def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
+        """Mixup, CutMix, one of them at random, or nothing; values are mixed likewise."""
+        mixers: list[Any] = []
+        if config.augment.mixup:
+            mixers.append(v2.MixUp(alpha=config.augment.mixup))
+        if config.augment.cutmix:
+            mixers.append(v2.CutMix(alpha=config.augment.cutmix))
+        return v2.RandomChoice(mixers) if mixers else super().mixer(config, classes)
+
+    def objective(self, config: Config, targets: Targets) -> OutputLoss:
+        """The loss that ``train.loss`` names."""
+        return OutputLoss(LOSSES[config.train.loss])
+
+    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Values in their range, and standard deviations in their unit."""
+        count = len(self.names)
+        values = self.low + (self.high - self.low) * outputs[:, :count].sigmoid()
+        sigmas = (self.high - self.low) * 2**0.5 * spread_of(outputs[:, count:])
+        return torch.cat([values, sigmas], dim=1)
+
+    def evidence(
+        self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
+    ) -> tuple[Rows, ...]:
+        """Values (N, K), with standard deviations (N, 2 K); as decisions, whole numbers from 0: those of the
+        column ``decided`` where a decision was made, else the first value rounded."""
+        if needs == "frames":
+            return truth, predictions
+        true, values = self.truth(truth), values_of(predictions, classes)
+        if needs == "values":
+            return true, values
+        if needs == "decisions":
+            first = values[:, 0].round()
+            decided = predictions[DECIDED].to_numpy(dtype="float64") if DECIDED in predictions else first
+            start = round(self.low)
+            return (true[:, 0] - start).round().astype("int64"), (decided - start).astype("int64")
+        raise self.no_evidence(needs)
+
+    def blend(self, request: BlendRequest) -> Blended:
+        """See `pipeline.tasks.regression.blend`."""
+        return blend(request) if request.method in METHODS else super().blend(request)
+
+    def report(self, request: ReportRequest) -> list[Path]:
+        """Predicted against true values, and the images that are furthest off."""
+        true, values = request.evidence("values")
+        assert isinstance(true, np.ndarray) and isinstance(values, np.ndarray)
+        return [
+            plot_values(true, values, self.names, request.folder / "values.png"),
+            plot_mistakes(true, values, request, request.folder / "mistakes.png"),
+        ]
+
+    def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
+        """An id and a number for each target."""
+        return SubmissionFormat(self.id_column, {name: Number() for name in classes})
+
+    def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+        """The values."""
+        return predictions[["image_id", *classes]].rename(columns={"image_id": self.id_column})

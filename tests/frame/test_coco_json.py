@@ -10,7 +10,7 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.frame.boxes import box_array
 from pipeline.frame.coco_json import mask_area, read_coco, run_lengths
-from pipeline.metrics.coco import coco_scores
+from pipeline.metrics.coco_ap import coco_scores
 
 TRIANGLE = [1.0, 1.0, 5.0, 1.0, 1.0, 5.0]
 CONTENT = {

@@ -60,7 +60,7 @@ def test_augmentation_is_shown_twice(folder):
 def test_errors_of_the_last_run_are_analysed(folder, capfd):
     main(Competition(), {"tiny": CONFIG}, ["submit", "--raw", "raw", "--config", "tiny"])
     text, pictures = executed("03-errors.ipynb", folder)
-    assert "'cv_accuracy_score'" in text and "probability" in text and pictures >= 2
+    assert "'cv_accuracy'" in text and "probability" in text and pictures >= 2
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -1,34 +1,101 @@
-"""What a run leaves, also where its score is undefined."""
+"""What a run leaves, also where its score is undefined or a picture fails."""
 
+import importlib
 import json
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
 from pipeline.base.files import write_json
-from pipeline.delivery.deliver import Finished, deliver
+from pipeline.config.config import members_of
+from pipeline.delivery.deliver import Delivered, Finished, deliver
+from pipeline.inputs.batches import Images
+from pipeline.metrics.usual import LOG_LOSS
 from pipeline.runs.ledger import read_ledger
 from pipeline.runs.run import Run, save_frame
-from tests.helpers import random_predictions
+from tests.helpers import untrained_predictions
+
+FEW = 12
+"""Images that are validated."""
 
 
-def test_a_run_validated_on_no_object_at_all_is_recorded_without_a_score(
-    prepared_sample, tmp_path: Path
-) -> None:
+def finished_run(prepped, seen: pd.DataFrame, folder: Path) -> Finished:
+    """A run of two folds, of a network that has learnt nothing, validated on the images of `seen`."""
+    slug, data = prepped.competition.slug, prepped.data
+    config = members_of(importlib.import_module(f"competitions.{slug}.configs").CONFIGS["sample"])[0]
+    run = Run(folder / "fast-20260101-0123abcd")
+    write_json(run.folder / "config.json", {})
+    packed = data.images("train").packed
+    oof_images = Images(seen, None if packed is None else packed[seen.index])
+    for split, images in (("oof", oof_images), ("test", data.images("test"))):
+        frame = untrained_predictions(prepped.competition, config, data, images, run.folder / split)
+        save_frame(frame, run.folder / f"{split}.parquet")
+    return Finished(
+        run=run,
+        config_name="fast",
+        config=config.to_json(),
+        config_text=str(config),
+        folds=pd.Series([0, 1] * (len(seen) // 2), index=seen["image_id"]),
+        histories={},
+        minutes=1.0,
+    )
+
+
+def delivered(prepped, finished: Finished, folder: Path) -> Delivered:
+    return deliver(finished, prepped.competition, prepped.data, prepped.source, folder / "submissions")
+
+
+def row_of(folder: Path) -> dict[str, str]:
+    (row,) = read_ledger(folder / "submissions" / "ledger.csv").to_dict("records")
+    return row
+
+
+def test_a_run_validated_on_no_object_at_all_is_recorded_without_a_score(prepared_sample, tmp_path, capsys):
     """AP is NaN there, for which JSON has no word."""
     prepped = prepared_sample("coco")
-    competition, data = prepped.competition, prepped.data
-    run = Run(tmp_path / "runs" / "fast-20260101-0123abcd")
-    write_json(run.folder / "config.json", {})
-    empty = data.train[data.train["labels"].str.len() == 0].reset_index(drop=True)
-    assert len(empty) > 2
-    for split, images in (("oof", empty), ("test", data.test)):
-        frame = random_predictions(competition.task, images, data.classes, run.folder / split)
-        save_frame(frame, run.folder / f"{split}.parquet")
-    finished = Finished(run, "fast", {}, "", [float("nan"), 0.5], {}, 1.0)
-    delivered = deliver(finished, competition, data, prepped.source, tmp_path)
-    for path in (tmp_path / f"{run.name}.json", run.folder / "summary.json"):
+    train = prepped.data.train
+    empty = train[train["labels"].str.len() == 0].iloc[:2]
+    assert len(empty) == 2
+    finished = finished_run(prepped, empty, tmp_path)
+    made = delivered(prepped, finished, tmp_path)
+    name = prepped.competition.metric.name
+    assert f"warning: {name} is not defined on these images" in capsys.readouterr().err
+    for path in (made.path.with_suffix(".json"), finished.run.folder / "summary.json"):
         about = json.loads(path.read_text())
-        assert about["cv_ap_score"] is None and about["folds"] == [None, 0.5]
-        assert about["sample_test_ap_score"] is not None
-    assert (run.folder / "report.html").exists() and delivered.path.exists()
-    (row,) = read_ledger(tmp_path / "ledger.csv").to_dict("records")
-    assert (row["run"], row["cv_score"], row["cv_std"]) == (run.name, "", "0.0")
+        assert about[f"cv_{name}"] is None and about["folds"] == [None, None]
+        assert about[f"sample_test_{name}"] is not None
+    assert (finished.run.folder / "report.html").exists() and made.path.exists()
+    row = row_of(tmp_path)
+    assert (row["run"], row["better"]) == (finished.run.name, "larger")
+    assert (row["cv_score"], row["cv_std"]) == ("", "")
+
+
+@pytest.mark.parametrize("broken", ["report", "curves"])
+def test_a_picture_that_fails_costs_neither_the_file_nor_the_row(
+    prepared_sample, tmp_path, monkeypatch, capsys, broken
+):
+    prepped = prepared_sample("cifar10")
+    finished = finished_run(prepped, prepped.data.train.iloc[:FEW], tmp_path)
+
+    def fail(*given):
+        raise RuntimeError("no font")
+
+    if broken == "report":
+        monkeypatch.setattr(type(prepped.competition.task), "report", fail)
+    else:
+        finished.histories["fold 0"] = pd.DataFrame({"epoch": [1]})  # without a loss to draw
+    made = delivered(prepped, finished, tmp_path)
+    assert "warning: the report lacks pictures (" in capsys.readouterr().err
+    assert made.path.exists() and made.pictures == []
+    assert finished.run.summary() is not None and (finished.run.folder / "report.html").exists()
+    assert row_of(tmp_path)["run"] == finished.run.name
+
+
+def test_the_row_says_which_scores_are_better(prepared_sample, tmp_path, monkeypatch):
+    prepped = prepared_sample("cifar10")
+    monkeypatch.setattr(type(prepped.competition), "metric", LOG_LOSS)
+    delivered(prepped, finished_run(prepped, prepped.data.train.iloc[:FEW], tmp_path), tmp_path)
+    row = row_of(tmp_path)
+    assert (row["metric"], row["better"]) == ("log_loss", "smaller")
+    assert float(row["cv_score"]) > 0 and row["folds"] == "2"

@@ -1,22 +1,24 @@
 """The stage that blends: for every kind of task, with runs made by hand."""
 
 import importlib
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.stages.workbench import Workshop
 
 from pipeline.base.files import write_json
 from pipeline.base.paths import default_paths
 from pipeline.competition.prepared import Prepared
+from pipeline.config.config import members_of
+from pipeline.inputs.batches import Images
 from pipeline.runs.ledger import read_ledger
-from pipeline.runs.run import describe, save_frame
+from pipeline.runs.run import save_frame
+from pipeline.stages.context import Context
 from pipeline.stages.main import main
-from pipeline.tasks.classification.config import Config
 from pipeline.track.wandb_log import Tracker
-from tests.helpers import competition_of, ideal_predictions, random_predictions
+from tests.helpers import competition_of, ideal_predictions, untrained_predictions
 
 SIZES = {
     "cifar10": {"TRAIN": 40, "TEST": 8},
@@ -33,39 +35,60 @@ class Project:
         for name, count in SIZES[slug].items():
             monkeypatch.setattr(sample, name, count)
         self.competition = competition_of(slug)
+        self.configs = importlib.import_module(f"competitions.{slug}.configs").CONFIGS
+        (self.config, *_) = members_of(self.configs["sample"])
         self.competition.make_sample(Path("raw"), 5)
         self.runs = Path("runs") / slug
 
-    @property
+    @cached_property
     def data(self) -> Prepared:
-        return Workshop(self.competition, default_paths(), raw=Path("raw")).data
+        return Context(
+            competition=self.competition, configs=self.configs, paths=default_paths(), raw=Path("raw")
+        ).data
+
+    def describe(self, name: str, **parts: object) -> None:
+        """Write the config.json of a run on this data."""
+        identities = {"train_data": self.data.train_identity, "test_data": self.data.test_identity}
+        write_json(self.runs / name / "config.json", identities | parts)
 
     def add(self, name: str, folds: int, ideal: bool = False) -> Path:
         """A finished run that knows everything or nothing; with one fold, half the images are validated."""
-        data, folder, task = self.data, self.runs / name, self.competition.task
+        data, folder = self.data, self.runs / name
         numbers = np.arange(len(data.train)) % max(folds, 2)
         frame = data.train[["image_id"]].assign(fold=numbers if folds > 1 else numbers - 1)
-        predictions = ideal_predictions if ideal else random_predictions
-        seen = data.train[frame["fold"] >= 0].reset_index(drop=True)
-        write_json(folder / "config.json", describe(Config(), data.fingerprint, "folder"))
+        rows = np.flatnonzero(frame["fold"] >= 0)
+        self.describe(name, config=self.config.to_json())
+        write_json(folder / "options.json", self.config.to_json())
         save_frame(frame, folder / "folds.parquet")
-        test = random_predictions(task, data.test, data.classes, folder / "test")
+        test = self._untrained("test", np.arange(len(data.test)), folder)
         save_frame(test, folder / "test.parquet")
-        oof = predictions(task, seen, data.classes, folder / "oof")
+        if ideal:
+            seen = data.train.iloc[rows].reset_index(drop=True)
+            oof = ideal_predictions(self.competition.task, seen, data.classes, folder / "oof")
+        else:
+            oof = self._untrained("train", rows, folder)
         save_frame(oof[list(test.columns)], folder / "oof.parquet")
         write_json(folder / "summary.json", {"minutes": 1.5})
         return folder
 
+    def _untrained(self, split: str, rows: np.ndarray, folder: Path) -> pd.DataFrame:
+        images = self.data.images(split)
+        some = Images(
+            images.frame.iloc[rows].reset_index(drop=True),
+            None if images.packed is None else images.packed[rows],
+        )
+        target = folder / ("oof" if split == "train" else split)
+        return untrained_predictions(self.competition, self.config, self.data, some, target)
+
     def add_ensemble(self, name: str, *members: str) -> None:
         folder, first = self.runs / name, self.runs / members[0]
-        write_json(folder / "config.json", {"members": members, "fingerprint": self.data.fingerprint})
+        self.describe(name, members=members)
         for table in ("oof.parquet", "test.parquet"):
             (folder / table).write_bytes((first / table).read_bytes())
         write_json(folder / "summary.json", {"minutes": 3.0})
 
     def blend(self, *arguments: str) -> None:
-        options = ["--raw", "raw", "--config", "fast", *arguments]
-        main(self.competition, {"fast": Config()}, ["blend", *options])
+        main(self.competition, self.configs, ["blend", "--raw", "raw", *arguments])
 
     def refusal(self, capsys: pytest.CaptureFixture, *arguments: str) -> str:
         """The last line of a blend that ends with status 2."""
@@ -109,7 +132,7 @@ def test_a_method_that_does_not_suit_is_refused(project, capsys):
     made.add("a", 2)
     made.add("b", 2)
     told = made.refusal(capsys, "--runs", "a", "b", "--method", "climb")
-    assert "masks and boxes are blended by --method mean" in told
+    assert "there is no --method climb here: mean: " in told
     assert not Path("submissions").exists() and not list(made.runs.glob("blend-*"))
 
 
@@ -124,8 +147,8 @@ def test_one_fold_and_a_method_that_fits_are_refused(project, capsys):
 def test_a_member_of_other_data_is_refused_before_anything_is_written(project, capsys):
     made = project("cifar10")
     made.add("a", 2)
-    other = made.add("b", 2)
-    write_json(other / "config.json", describe(Config(), "another", "folder"))
+    made.add("b", 2)
+    made.describe("b", train_data="another")
     told = made.refusal(capsys, "--runs", "a", "b")
     assert "b was trained on other data than this: give the same RAW= or DATA=" in told
     assert not Path("submissions").exists() and not list(made.runs.glob("blend-*"))
@@ -135,8 +158,9 @@ def test_ensembles_can_be_blended_and_all_weights_are_found(project, capsys, mon
     """An ensemble has no folds and no weights of its own: its members have."""
     made = project("cifar10")
     for name, keep in (("a", "best"), ("b", "last"), ("c", "last")):
+        folder = made.add(name, 2)
         for fold in range(2):
-            write_json(made.add(name, 2) / f"fold{fold}" / "trained.json", {"keep": keep})
+            write_json(folder / f"fold{fold}" / "trained.json", {"keep": keep})
     made.add_ensemble("both", "a", "b")
     given = []
     monkeypatch.setattr(Tracker, "summary", lambda tracker, *facts: given.append(facts[4]))
@@ -147,5 +171,18 @@ def test_ensembles_can_be_blended_and_all_weights_are_found(project, capsys, mon
         for name, kept in (("a", "best"), ("b", "last"), ("c", "last"))
         for fold in range(2)
     ]
-    made.blend("--runs", "both", "c")
+    made.blend("--runs", "both", "c", "--method", "mean")
     assert given[1] == []
+
+
+def test_a_blend_that_is_done_is_handed_out_as_it_is(project, capsys):
+    made = project("cifar10")
+    made.add("a", 2)
+    made.add("b", 2)
+    made.blend("--runs", "a", "b", "--method", "mean")
+    ledger = Path("submissions") / "cifar10" / "ledger.csv"
+    rows, told = ledger.read_bytes(), capsys.readouterr().out
+    made.blend("--runs", "a", "b", "--method", "mean", "--out", "copy.csv")
+    again, said = capsys.readouterr()
+    assert again == told and "already done: blend-" in said and ledger.read_bytes() == rows
+    assert Path("copy.csv").read_bytes() == Path(told.strip().removeprefix("submission: ")).read_bytes()

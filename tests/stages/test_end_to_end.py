@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from competitions.cifar10 import sample
@@ -92,7 +94,7 @@ def test_the_sidecar_and_the_ledger_say_what_was_run(finished):
     folder = finished[0]
     about = json.loads(_csv(folder).with_suffix(".json").read_text())
     assert about["config"]["train"]["epochs"] == 2
-    assert 0 <= about["cv_accuracy_score"] <= 1
+    assert 0 <= about["cv_accuracy"] <= 1
     assert about["versions"]["torch"]
     ledger = pd.read_csv(folder / "submissions" / "cifar10" / "ledger.csv")
     assert list(ledger["run"]) == [_csv(folder).stem]
@@ -113,14 +115,15 @@ def test_no_secret_of_the_environment_is_in_a_file_or_a_message(finished):
     assert not [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
-def test_the_same_command_again_skips_all_work(finished, small_raw):
+def test_the_same_command_again_says_that_it_is_done_and_changes_nothing(finished, small_raw):
     folder = finished[0]
-    before = _csv(folder).read_bytes()
+    before, ledger = _csv(folder).read_bytes(), folder / "submissions" / "cifar10" / "ledger.csv"
+    rows = ledger.read_bytes()
     again = run(folder, "submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
     assert again.returncode == 0
-    assert "epoch" not in again.stderr
-    assert _csv(folder).read_bytes() == before
-    assert len(pd.read_csv(folder / "submissions" / "cifar10" / "ledger.csv")) == 1
+    assert f"already done: {_csv(folder).stem}" in again.stderr and "epoch" not in again.stderr
+    assert again.stdout.splitlines()[-1] == f"submission: {_csv(folder).relative_to(folder)}"
+    assert _csv(folder).read_bytes() == before and ledger.read_bytes() == rows
 
 
 def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(finished, small_raw, tmp_path):
@@ -151,16 +154,14 @@ def test_configs_are_compared_in_one_table(small_raw, tmp_path, monkeypatch, cap
     main(Competition(), configs, ["compare", *options, "--out", "table.csv"])
     table = pd.read_csv("table.csv")
     assert list(table["config"]) == ["one", "two"]
-    assert table["cv_accuracy_score"].between(0, 1).all() and table["run"].is_unique
+    assert table["cv_accuracy"].between(0, 1).all() and table["run"].is_unique
     assert "two asks for no pretrained weights and starts without" in capsys.readouterr().err
 
 
 def test_two_processes_do_not_work_on_one_run(finished, small_raw):
-    from filelock import FileLock
-
     (folder,) = (finished[0] / "runs" / "cifar10").iterdir()
     with FileLock(folder / ".lock"):
-        result = run(finished[0], "submit", "--raw", str(small_raw), "--config", "sample", *QUICK)
+        result = run(finished[0], "train", "--raw", str(small_raw), "--config", "sample", *QUICK)
     assert result.returncode == 2
     assert "another process is working on" in result.stderr
 
@@ -221,8 +222,6 @@ def test_a_sample_file_with_other_ids_is_refused_before_training(broken_raw, fai
 
 
 def test_an_archive_that_escapes_is_refused(broken_raw, fails, tmp_path):
-    import zipfile
-
     shutil.rmtree(broken_raw / "test")
     with zipfile.ZipFile(broken_raw / "test.zip", "w") as archive:
         archive.writestr("../escaped.png", b"")

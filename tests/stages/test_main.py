@@ -1,11 +1,12 @@
 """The command line: help for everything, and the closest names for what does not exist."""
 
+import re
+
 import pytest
 
 from competitions.cifar10.competition import Competition
 from competitions.cifar10.configs import CONFIGS
-from pipeline.stages.main import main
-from pipeline.stages.stages import STAGES
+from pipeline.stages.main import STAGES, main
 
 
 def _exit(capfd, *arguments: str) -> tuple[int, str, str]:
@@ -31,20 +32,136 @@ def test_no_stage_and_an_unknown_stage_list_the_stages(capfd):
     assert "no stage 'trian'" in err
 
 
+EXPERIMENT = ("--config", "--train.epochs", "--model.name", "--augment.cutmix")
+SOURCE = ("--data", "--raw")
+OPTIONS = {
+    "submit": (*EXPERIMENT, *SOURCE, "--out", "--format", "--run", "--track.wandb"),
+    "data": SOURCE,
+    "folds": (*EXPERIMENT, *SOURCE),
+    "preview": (*EXPERIMENT, *SOURCE, "--out"),
+    "lr-find": (*EXPERIMENT, *SOURCE, "--out"),
+    "train": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb"),
+    "predict": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb"),
+    "compare": (*EXPERIMENT, *SOURCE, "--out", "--track.wandb"),
+    "blend": (*SOURCE, "--out", "--runs", "--method", "--format", "--track.wandb"),
+    "upload": (*SOURCE, "--run", "--track.wandb"),
+    "scores": ("--track.wandb",),
+    "workspace": ("--track.wandb",),
+    "export": (*EXPERIMENT, *SOURCE, "--out"),
+    "kernel": (*EXPERIMENT, "--kind", "--run", "--weights", "--out", "--track.wandb"),
+}
+"""What each stage takes, a few of many for an experiment's."""
+
+
+def test_every_stage_is_told_of():
+    assert list(OPTIONS) == list(STAGES)
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_has_help_with_every_option(capfd, stage):
+def test_every_stage_has_help_with_its_options_and_no_others(capfd, stage):
     code, out, _ = _exit(capfd, stage, "--help")
     assert code == 0
-    for option in (
-        "--config",
-        "--raw",
-        "--data",
-        "--out",
-        "--train.epochs",
-        "--model.name",
-        "--augment.cutmix",
-    ):
-        assert option in out
+    shown = set(re.findall(r"--[a-z][a-z.-]*", out))
+    anything = {option for options in OPTIONS.values() for option in options}
+    assert shown & anything == set(OPTIONS[stage])
+
+
+def _refusal(capfd, tmp_path, *arguments: str) -> str:
+    """The one sentence of a command that is refused before anything is read or written."""
+    code, out, err = _exit(capfd, *arguments)
+    (line,) = err.splitlines()
+    assert (code, out) == (2, "") and line.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+    return line
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("data --run x", "--run"),
+        ("data --train.epochs 3", "--train.epochs"),
+        ("scores --raw x", "--raw"),
+        ("workspace --data sample", "--data"),
+        ("upload --config fast", "--config"),
+        ("blend --config fast --runs a b", "--config"),
+        ("folds --out x", "--out"),
+        ("train --format csv", "--format"),
+        ("submit leftover", "leftover"),
+        ("train --train.loss nonsense --augment.mosaic 0.5 --model.decoder bogus", "--train.loss"),
+        ("train --augment.mosaic 0.5", "--augment.mosaic"),
+        ("train --model.decoder bogus", "--model.decoder"),
+        ("train --model.detector=ssd", "--model.detector"),
+    ],
+)
+def test_what_a_stage_or_the_task_does_not_have_is_refused(capfd, tmp_path, command, option):
+    stage = command.split()[0]
+    assert f"{stage} of cifar10 has no option {option}: " in _refusal(capfd, tmp_path, *command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "reason"),
+    [
+        (
+            "submit --config fast --augment.min-area 0.2",
+            "--augment.min-area",
+            "augment.crop=pad does not use it",
+        ),
+        (
+            "train --config base --train.momentum 0.5 --train.optimizer adamw",
+            "--train.momentum",
+            "train.optimizer=adamw has none",
+        ),
+        (
+            "submit --config sample --folds.valid-ratio=0.2",
+            "--folds.valid-ratio",
+            "folds.scheme=stratified makes equal folds",
+        ),
+        (
+            "train --config fast --folds.count 3",
+            "--folds.count",
+            "folds.scheme=holdout makes one fold",
+        ),
+        (
+            "preview --config best --augment.min_area 0.2",
+            "--augment.min-area",
+            "augment.crop=pad does not use it",
+        ),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(capfd, tmp_path, command, option, reason):
+    line = _refusal(capfd, tmp_path, *command.split())
+    assert line == f"error: {option} would do nothing, because {reason}: leave it out"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--predict.shift 32", "--predict.shift is 32"),
+        ("--augment.pad 32", "--augment.pad is 32"),
+        ("--train.lr inf", "--train.lr is inf"),
+        ("--train.seed -1", "--train.seed is -1"),
+        (
+            "--folds.scheme stratified --folds.count 5 --folds.use 9",
+            "--folds.use is 9, and stratified makes 5",
+        ),
+        ("--model.image-size 100000", "--model.image-size is 100000"),
+        ("--model.name resnet_of_mine", "resnet_of_mine"),
+        ("--model.pretrained --model.weights gone.pt", "gone.pt"),
+    ],
+)
+def test_a_value_out_of_its_limits_is_refused(capfd, tmp_path, options, words):
+    assert words in _refusal(capfd, tmp_path, "train", "--config", "fast", *options.split())
+
+
+def test_a_run_that_goes_on_takes_no_other_options(capfd, tmp_path):
+    line = _refusal(
+        capfd, tmp_path, "train", "--run", "one-20260101-0123abcd", "--train.epochs=9", "--config", "fast"
+    )
+    assert "goes on with the options of one-20260101-0123abcd: leave out --train.epochs, --config" in line
+
+
+def test_a_run_that_is_not_there_is_named_before_anything_is_fetched(capfd, tmp_path):
+    assert "there is no run gone in runs/cifar10" in _refusal(capfd, tmp_path, "train", "--run", "gone")
 
 
 def test_an_unknown_option_names_the_closest(capfd, tmp_path):

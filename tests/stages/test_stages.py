@@ -12,6 +12,7 @@ from PIL import Image
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
+from pipeline.experiment import experiment
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import (
     AugmentConfig,
@@ -22,6 +23,7 @@ from pipeline.tasks.classification.config import (
     PredictConfig,
     TrainConfig,
 )
+from pipeline.training import loop
 from pipeline.training.checkpoint import Checkpoint
 from tests.helpers import TINY
 
@@ -51,6 +53,13 @@ def _stage(capfd, stage: str, *arguments: str) -> str:
     return capfd.readouterr().out.splitlines()[-1]
 
 
+def _told(capfd, stage: str, *arguments: str) -> tuple[str, str]:
+    """What a stage says on stdout and on stderr."""
+    capfd.readouterr()
+    main(Competition(), CONFIGS, [stage, "--raw", "raw", *arguments])
+    return capfd.readouterr()
+
+
 def test_an_ensemble_averages_its_members_by_image_id(folder, capfd):
     line = _stage(capfd, "submit", "--config", "both")
     runs = {path.name.split("-")[0]: path for path in (folder / "runs" / "cifar10").iterdir()}
@@ -59,7 +68,7 @@ def test_an_ensemble_averages_its_members_by_image_id(folder, capfd):
     joined, first, second = (frame.set_index("image_id").sort_index() for frame in frames)
     assert np.allclose(joined, (first + second) / 2, atol=1e-6)
     about = json.loads((folder / line.removeprefix("submission: ")).with_suffix(".json").read_text())
-    assert len(about["folds"]) == 2
+    assert len(about["folds"]) == 1, "the members were validated on the same images"
 
 
 def test_overrides_reach_every_member(folder, capfd):
@@ -85,7 +94,7 @@ def test_the_learning_rate_stage_suggests_and_draws(folder, capfd):
 
 
 def test_losses_that_suggest_no_learning_rate_are_drawn_all_the_same(folder, capfd, monkeypatch):
-    monkeypatch.setattr("pipeline.stages.stages.training_step", lambda *_: lambda lr: 1 + lr)
+    monkeypatch.setattr("pipeline.stages.lr_find.training_step", lambda *_: lambda lr: 1 + lr)
     with pytest.raises(SystemExit) as stop:
         _stage(capfd, "lr-find", "--config", "one", "--out", "lr.png")
     assert stop.value.code == 2
@@ -112,36 +121,115 @@ def test_folds_are_shared_by_runs_and_saved_with_each(folder, capfd):
 
 def test_a_run_that_only_predicts_otherwise_is_not_trained_again(folder, capfd):
     first = _stage(capfd, "submit", "--config", "one").removeprefix("submission: ")
-    main(Competition(), CONFIGS, ["submit", "--raw", "raw", "--config", "one", "--predict.shift", "2"])
-    told, said = capfd.readouterr()
-    assert said.count("differs only in how it predicts") == 1 and "epoch 1/1" not in said
+    told, said = _told(capfd, "submit", "--config", "one", "--predict.shift", "2")
+    assert "fold 0: taken from one-" in said and "epoch 1/1" not in said
     second = told.splitlines()[-1].removeprefix("submission: ")
-    weights, tables = [], []
-    for submission in (first, second):
-        run = folder / "runs" / "cifar10" / Path(submission).stem
-        weights.append(Checkpoint.load(run / "fold0" / "last.pt"))
-        tables.append(pd.read_parquet(run / "oof.parquet"))
-    assert all(torch.equal(value, weights[1].state[name]) for name, value in weights[0].state.items())
-    assert [one.config.predict.shift for one in weights] == [0, 2]
+    runs = [folder / "runs" / "cifar10" / Path(submission).stem for submission in (first, second)]
+    weights = [Checkpoint.load(run / "fold0" / "last.pt", Config).state for run in runs]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    tables = [pd.read_parquet(run / "oof.parquet") for run in runs]
     assert not tables[0].equals(tables[1])
 
 
 def test_the_best_epoch_is_chosen_by_predicting_so_that_is_trained_again(folder, capfd):
     _stage(capfd, "train", "--config", "one", "--train.keep", "best")
-    main(
-        Competition(),
-        CONFIGS,
-        ["train", "--raw", "raw", "--config", "one", "--train.keep", "best", "--predict.shift", "2"],
-    )
-    assert "epoch 1/1" in capfd.readouterr().err
+    _, said = _told(capfd, "train", "--config", "one", "--train.keep", "best", "--predict.shift", "2")
+    assert "epoch 1/1" in said
 
 
 @pytest.mark.parametrize("shift", ["0", "2"])
 def test_a_fold_whose_weights_were_deleted_is_trained_and_not_borrowed(folder, capfd, shift):
     _stage(capfd, "train", "--config", "one")
     next((folder / "runs" / "cifar10").glob("one-*/fold0/last.pt")).unlink()
-    main(Competition(), CONFIGS, ["predict", "--raw", "raw", "--config", "one", "--predict.shift", shift])
-    assert "epoch 1/1" in capfd.readouterr().err
+    _, said = _told(capfd, "predict", "--config", "one", "--predict.shift", shift)
+    assert "epoch 1/1" in said
+
+
+def test_a_change_is_named_since_the_newest_run_of_the_config(folder, capfd):
+    """A run whose description cannot be read is told of, and left out."""
+    _stage(capfd, "train", "--config", "one")
+    broken = folder / "runs" / "cifar10" / "one-20260101-0123abcd"
+    (broken / "fold0").mkdir(parents=True)
+    (broken / "config.json").write_text('{"config": {"tr')
+    _, said = _told(capfd, "train", "--config", "one", "--train.lr", "0.05", "--train.warmup", "0.2")
+    assert "--train.lr 0.1 -> 0.05; --train.warmup 0.1 -> 0.2\n" in said
+    assert f"warning: {broken.relative_to(folder) / 'config.json'} cannot be read" in said
+
+
+def test_three_trained_folds_of_four_become_a_submission_of_three(folder, capfd):
+    folds = ("--folds.scheme", "stratified", "--folds.count", "4")
+    _stage(capfd, "train", "--config", "one", *folds, "--folds.use", "3")
+    told, said = _told(capfd, "submit", "--config", "one", *folds, "--folds.use", "3")
+    assert "epoch 1/1" not in said
+    about = json.loads((folder / told.strip().removeprefix("submission: ")).with_suffix(".json").read_text())
+    assert len(about["folds"]) == 3
+
+
+def test_of_a_run_that_was_stopped_the_trained_folds_become_a_submission(folder, capfd, monkeypatch):
+    """Four were wanted; the process ended in the fourth."""
+    folds = ("--folds.scheme", "stratified", "--folds.count", "4")
+    train = loop.train_fold
+
+    def until_the_fourth(job, log=None):
+        if job.fold == 3:
+            raise KeyboardInterrupt
+        return train(job, log)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "train_fold", until_the_fourth)
+        with pytest.raises(SystemExit) as stop:
+            _told(capfd, "submit", "--config", "one", *folds)
+        assert stop.value.code == 130
+    told, said = _told(capfd, "submit", "--config", "one", *folds, "--folds.use", "3")
+    assert "epoch 1/1" not in said and said.count("taken from one-") >= 3
+    about = json.loads((folder / told.strip().removeprefix("submission: ")).with_suffix(".json").read_text())
+    assert len(about["folds"]) == 3
+
+
+def test_an_unfinished_run_goes_on_under_changed_code_and_records_it(folder, capfd, monkeypatch):
+    _stage(capfd, "train", "--config", "one")
+    (run,) = (folder / "runs" / "cifar10").iterdir()
+    before = (run / "config.json").read_bytes()
+    changed = {"tasks/classification/task.py": "0123abcd"}
+    code = experiment.training_code
+    monkeypatch.setattr(experiment, "training_code", lambda *given: code(*given) | changed)
+    told, said = _told(capfd, "submit", "--run", run.name)
+    assert told.strip() == f"submission: submissions/cifar10/{run.name}.csv"
+    assert "goes on under today's code" in said and "epoch 1/1" not in said
+    (entry,) = json.loads((run / "continued.json").read_text())
+    assert entry["changes"] == ["other code: tasks/classification/task.py"]
+    assert (run / "config.json").read_bytes() == before
+    _, said = _told(capfd, "train", "--config", "one")
+    assert "epoch 1/1" in said, "weights of the code of another day are not passed off as today's"
+
+
+def test_a_run_that_goes_on_under_the_same_code_has_nothing_to_record(folder, capfd):
+    _stage(capfd, "train", "--config", "one", "--train.lr", "0.05")
+    (run,) = (folder / "runs" / "cifar10").iterdir()
+    _told(capfd, "submit", "--run", run.name)
+    assert not (run / "continued.json").exists()
+    assert json.loads((run / "summary.json").read_text())["config"]["train"]["lr"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda run: (run / "summary.json").write_text("{}"), "is finished"),
+        (lambda run: (run / "options.json").write_text("{"), "options.json holds no options of this version"),
+        (lambda run: (run / "options.json").write_text('{"old": {}}'), "holds no options of this version"),
+        (lambda run: (run / "config.json").write_text("["), "config.json cannot be read: remove the folder"),
+        (lambda run: (run / "config.json").write_text('{"train_data": "x"}'), "was begun on other data"),
+        (lambda run: (run / "config.json").write_text('{"members": ["a"]}'), "is made of other runs"),
+    ],
+)
+def test_a_run_that_cannot_go_on_says_why(folder, capfd, damage, words):
+    _stage(capfd, "train", "--config", "one")
+    (run,) = (folder / "runs" / "cifar10").iterdir()
+    damage(run)
+    with pytest.raises(SystemExit) as stop:
+        _told(capfd, "train", "--run", run.name)
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2 and error.startswith("error: ") and words in error
 
 
 def test_out_that_cannot_be_written_names_the_submission(folder, capfd):

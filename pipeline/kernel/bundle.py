@@ -138,7 +138,7 @@ def build_bundle(competition: Competition, training: Training, options: BundleOp
         if options.weights:
             _copy_weights(options.weights, dataset / "weights")
         if options.run:
-            runs = copy_checkpoints(options.run, dataset / "runs", competition.task.config)
+            runs = copy_checkpoints(options.run, dataset / "runs", competition)
             bundle = replace(bundle, runs=runs)
         write_json(dataset / "dataset-metadata.json", dataset_metadata(options.owner, bundle.bundle))
         _write_kernel(folder / "kernel", bundle, options)

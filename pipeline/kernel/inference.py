@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,8 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
 
     Raises
     ------
-    UserError : as `write_submission` does; or the raw files have other classes than the run.
+    UserError : as `write_submission` does; the raw files have other classes than the run; the run lacks the
+        competition's decision.
     """
     paths = default_paths()
     source = find_source(competition, paths, raw=raw)
@@ -47,6 +49,8 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
     form.check_sample(data.sample_submission, data.test)
     work = paths.data / competition.slug / "inference" / run.name
     test = _predict_run(competition, run, data, work, pick_device())
+    if competition.decision is not None:
+        test = competition.decision.apply(test, data.classes, fitted_decision(run))
     rows = rows_by_id(data.test, test["image_id"])
     frame = competition.to_submission(test, rows, data.classes)
     write_submission(frame, data.sample_submission, data.test, form, out)
@@ -94,6 +98,14 @@ def _predict_fold(
         return predict(checkpoint.build(competition.task, device), competition.task, request, advance)
 
 
+def fitted_decision(run: Path) -> Any:
+    """What the competition's decision was fitted to when the run was finished. Raises UserError without."""
+    summary = Run(run).summary() or {}
+    if "decision" not in summary:
+        raise UserError(f"{run} was finished before there was a decision to fit: predict with it again first")
+    return summary["decision"]
+
+
 def members_of(run: Path) -> list[str]:
     """Names of the runs that an ensemble's run averages; none for a run of its own.
 
@@ -108,14 +120,10 @@ def members_of(run: Path) -> list[str]:
     return [member.name for member in Run(run).members()]
 
 
-def copy_checkpoints(run: Path, target: Path, config: type[Config]) -> list[str]:
+def copy_checkpoints(run: Path, target: Path, competition: Competition) -> list[str]:
     """Copy what `infer` needs of a run, and of its members, into the folder `target`.
 
     What training needs to go on (optimiser, averages) stays behind.
-
-    Parameters
-    ----------
-    config : the task's options.
 
     Returns
     -------
@@ -123,11 +131,14 @@ def copy_checkpoints(run: Path, target: Path, config: type[Config]) -> list[str]
 
     Raises
     ------
-    UserError : no such run, or one that is not finished or has no checkpoints.
+    UserError : no such run, or one that is not finished, or has no checkpoints, or not the decision that the
+        competition needs.
     """
     if not (run / "summary.json").exists():
         raise UserError(f"{run} is not a finished run: name a folder of runs/ that has a summary.json")
-    return _copy(run, target, config)
+    if competition.decision is not None:
+        fitted_decision(run)
+    return _copy(run, target, competition.task.config)
 
 
 def _copy(run: Path, target: Path, config: type[Config]) -> list[str]:
@@ -136,7 +147,7 @@ def _copy(run: Path, target: Path, config: type[Config]) -> list[str]:
     if not weights and not members:
         raise UserError(f"{run} has no checkpoints of its own: name a run that was trained")
     (target / run.name).mkdir(parents=True)
-    for name in ("config.json", "options.json"):
+    for name in ("config.json", "options.json", "summary.json"):
         if (run / name).exists():
             (target / run.name / name).write_bytes((run / name).read_bytes())
     for path in weights:

@@ -2,14 +2,17 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
+from pipeline.base.files import write_json
 from pipeline.kernel.bundle import Bundle
 from pipeline.kernel.inference import copy_checkpoints, infer
 from pipeline.kernel.rehearse import read_bundle
+from pipeline.prediction.decide import DECIDED, Decision
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import (
     Config,
@@ -59,6 +62,43 @@ def test_a_kernel_with_a_runs_checkpoints_repeats_its_submission(folder, name, o
     assert (folder / "ours.csv").read_text() == (folder / "theirs.csv").read_text()
 
 
+class MostProbable(Decision):
+    """Gives every image the class that is the most probable one over all out-of-fold predictions."""
+
+    def fit(self, predictions, classes, score):
+        return predictions[classes].mean().idxmax()
+
+    def apply(self, predictions, classes, fitted):
+        return predictions.assign(**{DECIDED: fitted})
+
+
+class DecidedCompetition(Competition):
+    """cifar10, handing in what was decided."""
+
+    decision = MostProbable()
+
+    def to_submission(self, predictions, rows, classes):
+        return pd.DataFrame({"id": predictions["image_id"], "label": predictions[DECIDED]})
+
+
+def test_a_kernel_decides_as_its_run_did(folder):
+    """What was fitted on out-of-fold predictions, which the kernel has not got, rides along."""
+    competition = DecidedCompetition()
+    main(competition, CONFIGS, ["submit", "--raw", "raw", "--config", "one", "--out", "theirs.csv"])
+    run = next((folder / "runs").glob("*/one-*"))
+    copy_checkpoints(run, folder / "bundle", competition)
+    infer(competition, folder / "bundle" / run.name, folder / "raw", folder / "ours.csv")
+    assert (folder / "ours.csv").read_text() == (folder / "theirs.csv").read_text()
+    assert pd.read_csv("ours.csv")["label"].nunique() == 1
+
+
+def test_a_run_without_the_decision_it_needs_is_refused(folder):
+    (folder / "run").mkdir()
+    write_json(folder / "run" / "summary.json", {"run": "run"})
+    with pytest.raises(UserError, match="before there was a decision"):
+        copy_checkpoints(folder / "run", folder / "bundle", DecidedCompetition())
+
+
 def test_the_notebook_is_told_which_run_predicts():
     bundle = Bundle(
         comp="flowers",
@@ -78,4 +118,4 @@ def test_the_notebook_is_told_which_run_predicts():
 def test_a_run_that_is_not_finished_is_refused(folder):
     (folder / "run").mkdir()
     with pytest.raises(UserError, match="not a finished run"):
-        copy_checkpoints(folder / "run", folder / "bundle", Config)
+        copy_checkpoints(folder / "run", folder / "bundle", Competition())

@@ -65,10 +65,11 @@ def take_weights(source: Path, target: Path) -> None:
 
 
 def prediction_is_there(folder: Path, split: str, identity: str) -> bool:
-    """Whether ``<split>.parquet`` in a fold's folder is the one of this identity, whole."""
+    """Whether ``<split>.parquet`` in a fold's folder is the one of this identity, whole, with its files."""
     about = _predicted(folder, split)
-    path = folder / f"{split}.parquet"
-    return about.get("identity") == identity and path.exists() and about.get("sha256") == file_hash(path)
+    if about.get("identity") != identity or not (folder / f"{split}.parquet").exists():
+        return False
+    return about == {"identity": identity, **_content(folder, split)}
 
 
 def begin_prediction(folder: Path, split: str, identity: str) -> None:
@@ -80,7 +81,7 @@ def begin_prediction(folder: Path, split: str, identity: str) -> None:
 
 def mark_predicted(folder: Path, split: str, identity: str) -> None:
     """Say what a split's predictions depended on."""
-    about = {"identity": identity, "sha256": file_hash(folder / f"{split}.parquet")}
+    about = {"identity": identity, **_content(folder, split)}
     write_json(folder / PREDICTED, {**_read(folder / PREDICTED), split: about})
 
 
@@ -101,6 +102,13 @@ def take_predictions(source: Path, target: Path, split: str) -> None:
         names = [str(target / split / Path(name).name) for name in frame[FILE_COLUMN]]
         frame = frame.assign(**{FILE_COLUMN: names})
     save_frame(frame, target / f"{split}.parquet")
+
+
+def _content(folder: Path, split: str) -> dict[str, Any]:
+    """Of the table its hash, of the many files that it may refer to only their number and size: one that is
+    damaged otherwise is named when it is read, and predicted again once it is deleted."""
+    sizes = [path.stat().st_size for path in _files(folder / split)]
+    return {"sha256": file_hash(folder / f"{split}.parquet"), "files": len(sizes), "bytes": sum(sizes)}
 
 
 def _predicted(folder: Path, split: str) -> dict[str, Any]:

@@ -13,6 +13,13 @@ from pipeline.base.paths import Paths
 from pipeline.competition.prepared import Prepared
 from pipeline.experiment import experiment as experiments
 from pipeline.experiment.experiment import Experiment, changed
+from pipeline.experiment.sharing import (
+    begin_prediction,
+    mark_predicted,
+    prediction_is_there,
+    take_predictions,
+)
+from pipeline.runs.run import read_frame, save_frame
 from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import TINY
 from tests.training.small import few
@@ -211,6 +218,30 @@ def test_damaged_folds_are_assigned_again(make, tmp_path, data):
     make().finish()
     assert path.read_bytes() == before
     assert len(pd.read_parquet(make().run.folder / "folds.parquet")) == len(data.train)
+
+
+def test_predictions_are_whole_with_all_the_files_they_refer_to(tmp_path):
+    """Maps of a segmentation: one that is gone is predicted again, wherever they are."""
+    first, second = tmp_path / "a" / "fold0", tmp_path / "b" / "fold0"
+    maps = [first / "oof" / f"{name}.npz" for name in "xy"]
+    begin_prediction(first, "oof", "same")
+    (first / "oof").mkdir()
+    for path in maps:
+        path.write_text("a map")
+    frame = pd.DataFrame({"image_id": ["x", "y"], "map_file": [str(path) for path in maps]})
+    save_frame(frame, first / "oof.parquet")
+    mark_predicted(first, "oof", "same")
+    assert prediction_is_there(first, "oof", "same") and not prediction_is_there(first, "oof", "other")
+    take_predictions(first, second, "oof")
+    mark_predicted(second, "oof", "same")
+    taken = read_frame(second / "oof.parquet")["map_file"]
+    assert [Path(name).parent for name in taken] == [second / "oof"] * 2
+    maps[0].unlink()
+    assert not prediction_is_there(first, "oof", "same") and prediction_is_there(second, "oof", "same")
+    begin_prediction(first, "oof", "same")
+    assert maps[1].exists(), "what is right stays"
+    begin_prediction(first, "oof", "other")
+    assert not maps[1].exists()
 
 
 # --- what changed

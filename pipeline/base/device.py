@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from pipeline.base.progress import say
 
@@ -65,6 +66,11 @@ def keep_freed_memory() -> None:
         return  # another C library
     mallopt(M_MMAP_MAX, 0)
     mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def channels_last(model: nn.Module, device: torch.device) -> nn.Module:
+    """`model` itself, on `device`, with the channels of its kernels last in memory."""
+    return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # documented
 
 
 def to_device(value: Any, device: torch.device) -> Any:

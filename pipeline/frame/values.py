@@ -21,5 +21,5 @@ def values_of(predictions: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 def mean_of(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Arithmetic mean of frames with the same ids in the same order."""
     values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
-    mean = np.mean(values, axis=0, dtype=np.float64)
+    mean = np.stack(values).mean(axis=0, dtype=np.float64)
     return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))

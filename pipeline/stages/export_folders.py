@@ -27,8 +27,9 @@ def export_class_folders(data: Prepared, folds: pd.DataFrame, target: Path) -> N
     if odd:
         raise UserError(f"the label {odd[0]!r} cannot name a folder; rename it in load_train")
     train = data.train.merge(folds, on="image_id", validate="one_to_one")
-    links = [(f"train_valid/{row.label}", row.path) for row in train.itertuples()]
-    links += [(f"{'train' if row.fold else 'valid'}/{row.label}", row.path) for row in train.itertuples()]
+    rows = list(zip(train["fold"], train["label"], train["path"], strict=True))
+    links = [(f"train_valid/{label}", path) for _, label, path in rows]
+    links += [(f"{'train' if fold else 'valid'}/{label}", path) for fold, label, path in rows]
     links += [("test/unknown", path) for path in data.test["path"]]
     with atomic_folder(target) as folder, progress("link images", len(links), "files") as advance:
         for kind in {kind for kind, _ in links}:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.base.device import channels_last
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
 from pipeline.config.config import Config
@@ -71,4 +72,4 @@ class Checkpoint:
         """The network with these weights, ready to predict."""
         model = task.build_model(self.config, self.classes, load=False)
         model.load_state_dict(self.state)
-        return model.to(device, memory_format=torch.channels_last).eval()
+        return channels_last(model, device).eval()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.base.device import keep_freed_memory, make_deterministic
+from pipeline.base.device import channels_last, keep_freed_memory, make_deterministic
 from pipeline.base.errors import UserError
 from pipeline.base.progress import progress, say
 from pipeline.competition.evaluate import evaluation_of
@@ -49,11 +49,12 @@ def start(job: FoldJob) -> Started:
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(job.seed(0))
-    model = task.build_model(job.config, opened.classes).to(device, memory_format=torch.channels_last)
+    model = channels_last(task.build_model(job.config, opened.classes), device)
     preprocess = Preprocess.of_model(model, job.config.model.image_size)
     batches = opened.batches(preprocess)
-    if hasattr(model, "init_from_images"):
-        model.init_from_images(batches.plain(count=5000))
+    init_from_images: Callable[[torch.Tensor], None] | None = getattr(model, "init_from_images", None)
+    if init_from_images is not None:
+        init_from_images(batches.plain(count=5000))
     return Started(
         job=job,
         open=opened,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.utils import ModelEmaV3
+from timm.utils.model_ema import ModelEmaV3
 from torch import nn, optim
 
 from pipeline.base.device import amp_dtype

@@ -46,18 +46,17 @@ def plot_mistakes(
     images : split that holds these images, among others.
     """
     probabilities = oof[list(classes)].to_numpy()
-    label = pd.Index(classes).get_indexer(truth["label"])
+    label = pd.Index(classes).get_indexer(pd.Index(truth["label"]))
     given = probabilities[np.arange(len(label)), label]
     predicted = probabilities.argmax(axis=1)
-    worst = [row for row in np.argsort(given, kind="stable") if predicted[row] != label[row]][
-        : TILES[0] * TILES[1]
-    ]
+    order = np.argsort(given, kind="stable").tolist()
+    worst = [row for row in order if predicted[row] != label[row]][: TILES[0] * TILES[1]]
     row_of = pd.Series(range(len(images)), index=images.frame["image_id"])
     tiles = [
         (
-            images.read(int(row_of[truth["image_id"].iat[row]])),
+            images.read(int(row_of[truth["image_id"].iloc[row]])),
             f"{classes[predicted[row]]} {probabilities[row].max():.2f}\n"
-            f"is {classes[label[row]]} {given[row]:.2f}",
+            f"is {classes[int(label[row])]} {given[row]:.2f}",
         )
         for row in worst
     ]

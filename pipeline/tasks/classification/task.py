@@ -100,7 +100,7 @@ class Classification(Task[Config]):
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
         """Arithmetic mean of the probabilities."""
         values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
-        mean = np.mean(values, axis=0, dtype=np.float64)
+        mean = np.stack(values).mean(axis=0, dtype=np.float64)
         return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))
 
     def evidence(
@@ -125,7 +125,9 @@ class Classification(Task[Config]):
         truth, oof, images, classes = request.truth, request.oof, request.images, request.classes
         folder = request.folder
         return [
-            plot_confusion(truth["label"], likely(oof, classes), classes, folder / "confusion.png"),
+            plot_confusion(
+                truth["label"].tolist(), likely(oof, classes).tolist(), classes, folder / "confusion.png"
+            ),
             plot_mistakes(truth, oof, images, classes, folder / "mistakes.png"),
         ]
 
@@ -140,7 +142,7 @@ class Classification(Task[Config]):
         )
 
     def _codes(self, frame: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-        return pd.Index(classes).get_indexer(frame["label"]).astype("int64")
+        return pd.Index(classes).get_indexer(pd.Index(frame["label"])).astype("int64")
 
 
 def softmax(outputs: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """What kind of mistakes a detector makes: the error types of TIDE (arXiv 2008.08115)."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import torch
@@ -41,7 +39,7 @@ def break_down(
     if predictions["image_id"].duplicated().any() or set(predictions["image_id"]) != set(truth["image_id"]):
         raise ValueError("the predictions are not one row for each image of the truth")
     predictions = predictions.set_index("image_id").loc[truth["image_id"]]
-    counts = dict.fromkeys(KINDS, 0)
+    counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     for boxes, labels, crowd, found, scores, named in zip(
         *(truth[name] for name in ("boxes", "labels", "crowd")),
         *(predictions[name] for name in ("boxes", "scores", "labels")),
@@ -123,7 +121,7 @@ def _mistake(
     return ("background", -1) if overlaps.max() <= background else ("both", int(overlaps.argmax()))
 
 
-def _inside(found: np.ndarray, regions: np.ndarray, named: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+def _inside(found: np.ndarray, regions: np.ndarray, named: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether half or more of each prediction lies in one region of its class."""
     low = np.maximum(found[:, None, :2], regions[None, :, :2])
     high = np.minimum(found[:, None, 2:], regions[None, :, 2:])

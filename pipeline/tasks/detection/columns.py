@@ -65,7 +65,10 @@ class BoxString:
 
 
 def format_boxes(
-    labels: Sequence[str], scores: Sequence[float], boxes: Sequence, categories: Mapping[str, int]
+    labels: Sequence[str],
+    scores: Sequence[float],
+    boxes: Sequence | np.ndarray,
+    categories: Mapping[str, int],
 ) -> str:
     """One image's boxes as a cell.
 

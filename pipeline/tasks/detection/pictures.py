@@ -35,16 +35,16 @@ class Detections(NamedTuple):
 
     image: np.ndarray
     caption: str
-    boxes: Sequence
+    boxes: Sequence | np.ndarray
     labels: Sequence[str]
     scores: Sequence[float]
-    true_boxes: Sequence = ()
+    true_boxes: Sequence | np.ndarray = ()
     true_labels: Sequence[str] = ()
 
 
 def draw_boxes(
     image: np.ndarray,
-    boxes: Sequence,
+    boxes: Sequence | np.ndarray,
     captions: Sequence[str],
     colors: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
@@ -107,7 +107,7 @@ def plot_detections(rows: Sequence[Detections], path: Path) -> Path:
     return save_figure(figure, path)
 
 
-def _add(axis: "Axes", boxes: Sequence, texts: Sequence[str], color: str, style: str) -> None:
+def _add(axis: "Axes", boxes: Sequence | np.ndarray, texts: Sequence[str], color: str, style: str) -> None:
     from matplotlib.patches import Rectangle
 
     for (x1, y1, x2, y2), text in zip(box_array(boxes), texts, strict=True):

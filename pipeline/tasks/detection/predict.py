@@ -14,6 +14,7 @@ from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
 from pipeline.inputs.preprocess import Preprocess, letterbox, normalise
+from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request, images_at_once
 from pipeline.tasks.detection.config import PredictConfig
 
@@ -29,7 +30,7 @@ Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """boxes float32 (K, 4), scores (K,) and labels int64 (K,) of one image."""
 
 
-def predict_boxes(model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
+def predict_boxes(model: Detector, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
     """Rows of the predictions frame, a batch at a time.
 
     Masks have no mean over views: they are there where the network has them and looks at each image once.
@@ -64,7 +65,7 @@ def model_has_masks(model: nn.Module) -> bool:
 
 
 def _detect(
-    model: nn.Module, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, flip: bool
+    model: Detector, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, flip: bool
 ) -> Iterator[tuple[Any, ...]]:
     """Boxes of each image in its own pixels, from one letterboxed batch; masks in the network's."""
     preprocess, config = request.preprocess, request.config
@@ -88,7 +89,7 @@ def _detect(
         yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
 
 
-def _detect_slices(model: nn.Module, image: np.ndarray, request: Request[PredictConfig]) -> Found | None:
+def _detect_slices(model: Detector, image: np.ndarray, request: Request[PredictConfig]) -> Found | None:
     """Boxes of overlapping tiles, each looked at as if it were an image (SAHI, arXiv 2202.06934).
 
     They complete every view of the whole image, as there, and are no view of their own: an object too small
@@ -164,5 +165,5 @@ def _as_json(masks: np.ndarray, size: tuple[int, int]) -> list[str]:
 def from_frame(row: Any, classes: Sequence[str]) -> Found:
     """One row of a predictions frame as tensors."""
     boxes = torch.tensor(np.array([list(box) for box in row.boxes], dtype="float32").reshape(-1, 4))
-    codes = pd.Index(classes).get_indexer(list(row.labels))
+    codes = pd.Index(classes).get_indexer(pd.Index(list(row.labels)))
     return boxes, torch.tensor(list(row.scores), dtype=torch.float32), torch.tensor(codes, dtype=torch.int64)

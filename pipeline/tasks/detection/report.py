@@ -28,18 +28,18 @@ def report(request: ReportRequest) -> list[Path]:
     row_of = pd.Series(range(len(request.images)), index=request.images.frame["image_id"])
     pictures = []
     for row in np.unique(np.linspace(0, len(oof) - 1, SHOWN, dtype=int)).tolist():
-        image_id = oof["image_id"].iat[row]
-        scores = np.asarray(oof["scores"].iat[row], dtype=float)
+        image_id = oof["image_id"].iloc[row]
+        scores = np.asarray(oof["scores"].iloc[row], dtype=float)
         shown = np.flatnonzero(scores >= SHOWN_SCORE)
         pictures.append(
             Detections(
                 request.images.read(int(row_of[image_id])),
                 f"{image_id}",
-                box_array(oof["boxes"].iat[row])[shown],
-                [oof["labels"].iat[row][i] for i in shown],
+                box_array(oof["boxes"].iloc[row])[shown],
+                [oof["labels"].iloc[row][i] for i in shown],
                 scores[shown].tolist(),
-                truth["boxes"].iat[row],
-                list(truth["labels"].iat[row]),
+                truth["boxes"].iloc[row],
+                list(truth["labels"].iloc[row]),
             )
         )
     curves = precision_recall(truth, oof, request.classes)

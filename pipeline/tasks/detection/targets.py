@@ -39,7 +39,8 @@ class Boxes:
         ):
             kept = [row for row, is_crowd in enumerate(crowd) if not is_crowd]
             self.boxes.append(box_array(boxes)[kept].astype("float32"))
-            self.labels.append(index.get_indexer(np.asarray(labels, dtype=object)[kept]).astype("int64"))
+            names = pd.Index(np.asarray(labels, dtype=object)[kept])
+            self.labels.append(index.get_indexer(names).astype("int64"))
             self.masks.append([str(masks[row]) for row in kept])
 
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
@@ -64,14 +65,15 @@ class Boxes:
         image = read(index)
         wanted = masks or self.with_masks or self.augment.copy_paste > 0
         drawn = self._draw_masks(index, image.shape[:2]) if wanted else []
-        extra = {"masks": drawn} if len(drawn) else {}
-        done: dict[str, Any] = transform(
-            image=image, bboxes=self.boxes[index], index=np.arange(len(self.boxes[index])), **extra
-        )
+        boxes = self.boxes[index]
+        given: dict[str, Any] = {"image": image, "bboxes": boxes, "index": np.arange(len(boxes))}
+        if len(drawn):
+            given["masks"] = drawn
+        done: dict[str, Any] = transform(**given)
         kept = np.asarray(done["index"], dtype="int64").reshape(-1)
         boxes = np.asarray(done["bboxes"], dtype="float32").reshape(-1, 4)
         size = done["image"].shape[:2]
-        shown = np.asarray(done["masks"])[kept] if extra else np.zeros((0, *size), dtype="uint8")
+        shown = np.asarray(done["masks"])[kept] if len(drawn) else np.zeros((0, *size), dtype="uint8")
         return done["image"], (boxes, self.labels[index][kept], shown if wanted else None)
 
     def _draw_masks(self, index: int, size: tuple[int, int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import albumentations as A
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
 from pipeline.networks.detection.detector import build_detector, check_detector
+from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request
 from pipeline.tasks.detection.augment import detection_transform
 from pipeline.tasks.detection.columns import BoxString, box_cells
@@ -93,7 +95,7 @@ class Detection(Task[Config]):
         self, image: np.ndarray, target: dict[str, torch.Tensor], classes: Sequence[str]
     ) -> tuple[np.ndarray, str]:
         """Boxes and names over the image; how many."""
-        names = [classes[label] for label in target["labels"].tolist()]
+        names = [classes[int(label)] for label in target["labels"].tolist()]
         colors = [(44, 160, 44)] * len(names)
         return draw_boxes(image, target["boxes"].numpy(), names, colors), f"{len(names)} boxes"
 
@@ -103,7 +105,7 @@ class Detection(Task[Config]):
 
     def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
         """image_id and lists of boxes, scores and labels."""
-        return predict_boxes(model, request)
+        return predict_boxes(cast(Detector, model), request)
 
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
         """Boxes fused as those of several views are. Masks of several models have no mean: one model's are

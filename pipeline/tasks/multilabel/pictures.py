@@ -47,7 +47,7 @@ def plot_mistakes(true: np.ndarray, values: np.ndarray, request: ReportRequest, 
     row_of = pd.Series(range(len(request.images)), index=request.images.frame["image_id"])
     tiles = []
     for row in worst.tolist():
-        image_id, place = request.truth["image_id"].iat[row], int(errors[row].argmax())
+        image_id, place = request.truth["image_id"].iloc[row], int(errors[row].argmax())
         is_there = "there" if true[row, place] else "not there"
         caption = f"{image_id}\n{request.classes[place]} {values[row, place]:.2f}, {is_there}"
         tiles.append((request.images.read(int(row_of[image_id])), caption))

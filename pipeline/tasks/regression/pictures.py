@@ -36,7 +36,7 @@ def plot_mistakes(true: np.ndarray, values: np.ndarray, request: ReportRequest, 
     row_of = pd.Series(range(len(request.images)), index=request.images.frame["image_id"])
     tiles = []
     for row in worst.tolist():
-        image_id, place = request.truth["image_id"].iat[row], int(off[row].argmax())
+        image_id, place = request.truth["image_id"].iloc[row], int(off[row].argmax())
         caption = f"{image_id}\n{values[row, place]:.3g}, is {true[row, place]:.3g}"
         tiles.append((request.images.read(int(row_of[image_id])), caption))
     return plot_grid(tiles, "furthest off", path)

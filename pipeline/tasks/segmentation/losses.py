@@ -145,9 +145,10 @@ class SumLoss(nn.Module):
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """See the module's docstring."""
-        return sum(
-            weight * loss(logits, targets) for weight, loss in zip(self.weights, self.losses, strict=True)
-        )
+        total = logits.new_zeros(())
+        for weight, loss in zip(self.weights, self.losses, strict=True):
+            total = total + weight * loss(logits, targets)
+        return total
 
 
 def build_loss(

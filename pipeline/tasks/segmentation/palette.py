@@ -49,8 +49,8 @@ VOC_CLASSES = (
 def _voc_colors() -> np.ndarray:
     index = np.arange(256)[:, None]
     channels = np.arange(3)[None]
-    colors = sum(((index >> (3 * bit + channels)) & 1) << (7 - bit) for bit in range(8))
-    return colors.astype(np.uint8)
+    bits = [((index >> (3 * bit + channels)) & 1) << (7 - bit) for bit in range(8)]
+    return np.stack(bits).sum(axis=0).astype(np.uint8)
 
 
 VOC_COLORS = _voc_colors()

@@ -23,7 +23,7 @@ def predict_maps(model: nn.Module, request: Request[PredictConfig]) -> Iterator[
     """
     request.folder.mkdir(parents=True, exist_ok=True)
     for row in request.rows:
-        image_id = request.images.frame["image_id"].iat[row]
+        image_id = str(request.images.frame["image_id"].iat[row])
         path = map_path(request.folder, image_id)
         image = request.images.read(int(row))
         if not path.exists():

@@ -30,9 +30,9 @@ def report(request: ReportRequest, read: MaskReader, colors: np.ndarray) -> list
     row_of = pd.Series(range(len(request.images)), index=request.images.frame["image_id"])
     panels = []
     for position in dict.fromkeys(int(value) for value in shown):
-        image_id = request.oof["image_id"].iat[position]
-        predicted = load_map(request.oof["map_file"].iat[position]).argmax(axis=0).astype("uint8")
-        mask = read(request.truth["mask"].iat[position], image_id)
+        image_id = request.oof["image_id"].iloc[position]
+        predicted = load_map(request.oof["map_file"].iloc[position]).argmax(axis=0).astype("uint8")
+        mask = read(request.truth["mask"].iloc[position], image_id)
         image = request.images.read(int(row_of[image_id]))
         panels.append((image, mask, predicted, f"{image_id}: {100 * right[position]:.0f} % right"))
     classes = list(request.classes)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.base.progress import progress
+from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
 from pipeline.networks.segmentation.segmenter import build_segmenter, check_decoder
@@ -92,15 +93,17 @@ class Segmentation(Task[Config]):
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The mask's colours over the image; the names of the classes in it."""
         mask = target.numpy().astype("uint8")
-        names = [classes[value] for value in np.unique(mask) if 0 < value < len(classes)]
+        names = [classes[int(value)] for value in np.unique(mask) if 0 < value < len(classes)]
         return overlay(image, mask, self.colors, 0.5), "\n".join(names[:2])
 
-    def objective(self, config: Config, targets: Masks) -> OutputLoss:
+    def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """The sum of losses that ``train.loss`` names, of adjusted logits where that is asked for."""
         train = config.train
         if not train.logit_adjustment:
             return OutputLoss(build_loss(train.loss, train.label_smoothing))
-        adjust = partial(LogitAdjusted, pixels=targets.pixels(len(self.names)), tau=train.logit_adjustment)
+        assert isinstance(targets, Masks)  # as `targets` makes them
+        pixels = targets.pixels(len(self.names)).tolist()
+        adjust = partial(LogitAdjusted, pixels=pixels, tau=train.logit_adjustment)
         return OutputLoss(build_loss(train.loss, train.label_smoothing, adjust))
 
     def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
@@ -112,9 +115,10 @@ class Segmentation(Task[Config]):
         if len(frames) == 1:
             return frames[0]
         files = []
-        for row, image_id in enumerate(frames[0]["image_id"]):
+        columns = (frame["map_file"] for frame in frames)
+        for image_id, *maps in zip(frames[0]["image_id"], *columns, strict=True):
             files.append(str(map_path(folder, image_id)))
-            save_map(Path(files[-1]), average_maps([Path(frame["map_file"].iat[row]) for frame in frames]))
+            save_map(Path(files[-1]), average_maps([Path(file) for file in maps]))
         return frames[0].assign(map_file=files)
 
     def evidence(

@@ -61,7 +61,7 @@ def link_packages(packages: Sequence[Distribution], folder: Path) -> None:
     for package in packages:
         tops = {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}
         for top in sorted(tops):
-            source = Path(package.locate_file(top))
+            source = Path(str(package.locate_file(top)))
             if source.exists() and not top.endswith(".pth") and not (folder / top).exists():
                 (folder / top).symlink_to(source)
 
@@ -124,5 +124,5 @@ def pack(package: Distribution, folder: Path) -> str:
     with ZipFile(path, "w", ZIP_STORED) as archive:
         for file in package.files or ():
             if ".." not in file.parts and "__pycache__" not in file.parts:
-                archive.write(package.locate_file(file), str(file))
+                archive.write(str(package.locate_file(file)), str(file))
     return path.name

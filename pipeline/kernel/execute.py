@@ -26,12 +26,13 @@ def _raise_loopback() -> None:
 
 def _when_stopped(leave: Callable[..., None]) -> None:
     """Call `leave` once stdin is closed; in this thread, which changes the notebook, so not half-way."""
+    main = threading.main_thread().ident
+    assert main is not None  # it has started
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # not buffered: that would hold a lock on the way out
-        signal.pthread_kill(main.ident, signal.SIGUSR1)
+        signal.pthread_kill(main, signal.SIGUSR1)
 
-    main = threading.main_thread()
     signal.signal(signal.SIGUSR1, leave)
     threading.Thread(target=wait, daemon=True).start()
 

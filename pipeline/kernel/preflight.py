@@ -141,6 +141,7 @@ def run_stage(comp: str, stage: str, *arguments: str) -> None:
     """
     command = [sys.executable, "-u", "-m", f"competitions.{comp}", stage, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None  # as it is a pipe
     for line in process.stdout:
         print(line, end="", flush=True)
     if process.wait():

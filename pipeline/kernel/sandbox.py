@@ -141,6 +141,7 @@ class Sandbox:
 
 def _end(process: subprocess.Popen) -> None:
     """End the sandbox, which may leave its log first."""
+    assert process.stdin is not None  # as it is a pipe
     process.stdin.close()
     try:
         process.wait(END_S)

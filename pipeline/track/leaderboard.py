@@ -10,7 +10,6 @@ import html
 import json
 import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -74,7 +73,7 @@ def _read_runs(ledger: Path) -> list[dict[str, Any]]:
     seen: dict[str, int] = {}
     directions: dict[str, tuple[str, int]] = {}
     for line, row in enumerate(table.to_dict("records"), start=2):
-        cells = {key: "" if pd.isna(value) else value.strip() for key, value in row.items()}
+        cells = {str(key): "" if pd.isna(value) else value.strip() for key, value in row.items()}
         where = f"{ledger}, line {line} (run {cells['run'] or 'without a name'})"
         rows.append(_checked(cells, where))
         metric, better = rows[-1]["metric"], rows[-1]["better"]
@@ -88,7 +87,7 @@ def _read_runs(ledger: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _checked(cells: Mapping[str, str], where: str) -> dict[str, Any]:
+def _checked(cells: dict[str, str], where: str) -> dict[str, Any]:
     if not cells["run"] or Path(cells["run"]).name != cells["run"] or cells["run"] == "..":
         raise UserError(f"{where}: the run is not a name of a folder; correct it or restore it from git")
     for column in NEEDED:

@@ -174,7 +174,7 @@ class Tracker:
             # wandb still holds the id of a run that it could not begin.
             id=f"{self.run}-{job}-later" if self.unreachable else f"{self.run}-{job}",
             resume="allow",
-            mode=mode,
+            mode=mode,  # pyright: ignore[reportArgumentType]  # whatever WANDB_MODE says: wandb checks it
             dir=self.folder,
             config=settings,
             settings=options,

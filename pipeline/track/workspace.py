@@ -53,6 +53,7 @@ def build_view(slug: str, metric: Metric, entity: str) -> "ws.Workspace":
     settings = [f"config:{name.replace('.', '.value.', 1)}" for name in CONFIG]
     compared = [wr.Config(name) for name in CONFIG if name != "model.name"]
     compared += [wr.SummaryMetric(name) for name in ("minutes", "cv_std", cv)]
+    column = wr.ParallelCoordinatesPlotColumn  # pyright: ignore[reportPrivateImportUsage]  # it is documented
     scores = [
         wr.BarPlot(title="CV and leaderboard", metrics=[cv, "lb_public", "lb_private"]),
         _scatter("CV against public leaderboard", cv, "lb_public", regression=True),
@@ -60,10 +61,10 @@ def build_view(slug: str, metric: Metric, entity: str) -> "ws.Workspace":
         _scatter("CV against minutes", "minutes", cv),
         wr.ParallelCoordinatesPlot(
             title="Config and CV",
-            columns=[wr.ParallelCoordinatesPlotColumn(metric=column) for column in compared],
+            columns=[column(metric=value) for value in compared],
         ),
     ]
-    curves = [
+    curves: list[wr.interface.PanelTypes] = [
         wr.LinePlot(
             title=name,
             x="Step",

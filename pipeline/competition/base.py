@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import albumentations as A
 import pandas as pd
 
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
+from pipeline.inputs.batches import Targets
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Metric
 from pipeline.prediction.decide import Decision
 from pipeline.raw.files import RawFiles
-from pipeline.tasks.task import Task
+from pipeline.tasks.task import Objective, Task
 
 SAMPLE_FILES = ("sample_submission.csv", "sampleSubmission.csv", "SampleSubmission.csv")
 """What organisers call their sample submission."""
@@ -85,6 +88,16 @@ class Competition(ABC):
             return raw.read_csv(name, [])
         ids = self.load_test(raw)["image_id"].astype("str").sort_values(key=natural_order)
         return self.submission_format(self.task.classes(self.load_train(raw))).sample_of(ids.tolist())
+
+    def augment(self, config: Any, preprocess: Preprocess) -> A.Compose | None:
+        """Random transform of a training image with its truth, as `Task.train_transform` makes it, instead
+        of the task's own; None keeps that. It ends at the network's input size, ``preprocess.size``."""
+        return None
+
+    def objective(self, config: Any, targets: Targets) -> Objective | None:
+        """What training minimises instead of the task's own loss; None keeps that. `targets` are the truth
+        of all that is learned from."""
+        return None
 
     def extra_scores(
         self, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]

@@ -50,7 +50,7 @@ SHOWING_FILES = (
     "decide.py",
 )
 """Files of a task's folder, or of a room, that only read predictions."""
-HOOKS = ("task",)
+HOOKS = ("task", "augment", "objective")
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
 """Options that change no result of a fold that trained to its end."""

@@ -68,6 +68,8 @@ class ModelConfig(Group):
     """Side of the square network input in pixels."""
     pretrained: bool = False
     """Start from published weights: timm's hub, or its cache, or `weights`. Never silently without."""
+    grad_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
     weights: str | None = None
     """Start from this checkpoint instead: a file, or a folder that holds one, such as a mounted dataset."""
 
@@ -96,10 +98,13 @@ class TrainConfig(Group):
     """Passes over the training images in each epoch; more than 1 validates small datasets less often."""
     batch_size: Annotated[int, COUNT] = 256
     """Images per forward pass."""
+    oversample: Annotated[float, SHARE] = 0.0
+    """Power by which images of rare strata (labels, rarest classes, tenths of a value) are drawn more often:
+    0 visits each image once a pass, 1 draws all strata equally often. Drawn with replacement above 0."""
     accumulate: Annotated[int, COUNT] = 1
     """Batches whose gradients are summed into one optimiser step."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """sgd is with Nesterov momentum."""
+    optimizer: str = "sgd"
+    """sgd (with Nesterov momentum), adamw, or another of timm's, such as lion, lamb or adan."""
     lr: Annotated[float, NATURAL] = 0.1
     """Peak learning rate of the head, or of everything where the scales below are 1."""
     momentum: Annotated[float, Limit(0, 0.9999)] = 0.9
@@ -145,12 +150,21 @@ class TrainConfig(Group):
     def unused(self) -> dict[str, str]:
         """See Group."""
         found = {}
-        if self.optimizer != "sgd":
+        if not _has_momentum(self.optimizer):
             found["momentum"] = f"train.optimizer={self.optimizer} has none"
         if self.frozen_stages == -1:
             reason = "train.frozen_stages=-1 lets the backbone learn nothing"
             found |= dict.fromkeys(("backbone_lr_scale", "layer_decay", "unfreeze_every"), reason)
         return found
+
+
+def _has_momentum(optimizer: str) -> bool:
+    """Whether an optimizer of timm's takes one; one that does not exist is refused by the task's check."""
+    if optimizer in ("sgd", "adamw"):
+        return optimizer == "sgd"
+    from timm.optim import get_optimizer_info, list_optimizers  # here: it brings torch
+
+    return optimizer not in list_optimizers() or get_optimizer_info(optimizer).has_momentum
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from pipeline.config.groups import FoldConfig
 
 TRAIN_ONLY = -1
 """Fold of an image that no fold validates on: it is always trained on."""
+EXTRA = "extra"
+"""Column of a train frame: True for images from outside, which are trained on and never validated on."""
 
 
 def assign_folds(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> pd.DataFrame:
@@ -20,7 +22,8 @@ def assign_folds(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> 
 
     Parameters
     ----------
-    frame : image_id, content_hash and, for the group schemes, group. Any row order gives the same split.
+    frame : image_id, content_hash, for the group schemes group, and optionally `EXTRA`. Any row order gives
+        the same split.
     strata : one value per row of `frame`, whose shares every fold should keep: the label, for classification.
     config : scheme, number of folds and seed.
 
@@ -33,10 +36,23 @@ def assign_folds(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> 
     ------
     UserError : too few images or groups for the folds asked for, a scheme that needs a missing group column.
     """
-    units, unit_of_row = _units(frame, strata, config)
+    extra = frame[EXTRA].to_numpy(dtype=bool) if EXTRA in frame else np.zeros(len(frame), dtype=bool)
+    fold = np.full(len(frame), TRAIN_ONLY, dtype="int64")
+    own = frame[~extra]
+    _refuse_copies(own, frame[extra])
+    units, unit_of_row = _units(own, strata[~extra], config)
     unit_fold = _holdout(units, config) if config.scheme == "holdout" else _k_fold(units, config)
-    fold = unit_fold.reindex(unit_of_row).to_numpy()
-    return pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold.astype("int64")})
+    fold[~extra] = unit_fold.reindex(unit_of_row).to_numpy()
+    return pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold})
+
+
+def _refuse_copies(own: pd.DataFrame, extra: pd.DataFrame) -> None:
+    copies = extra.loc[extra["content_hash"].isin(own["content_hash"]), "image_id"]
+    if len(copies):
+        raise UserError(
+            f"{len(copies)} image(s) from outside are copies of the competition's own, which would leak into "
+            f"validation: {name_some(copies)}; leave them out"
+        )
 
 
 def _units(frame: pd.DataFrame, strata: pd.Series, config: FoldConfig) -> tuple[pd.DataFrame, np.ndarray]:

@@ -1,6 +1,7 @@
 """The frames that pass between stages, and the check of those that come from outside.
 
-train : ``image_id`` (str, unique), ``path`` (str), the task's target columns, optionally ``group``
+train : ``image_id`` (str, unique), ``path`` (str), the task's target columns, optionally ``group``, ``extra``
+    (True for images from outside, never validated on) and ``weight`` (how often an image is drawn)
 test : ``image_id`` (str, unique), ``path`` (str)
 truth : ``image_id`` and the task's target columns
 predictions : ``image_id`` and the task's prediction columns, one row per image; probabilities, never logits

@@ -72,7 +72,8 @@ class Targets(Protocol):
 
 
 class TrainingBatches:
-    """Augmented, normalised training batches; one pass visits every row once, in random order.
+    """Augmented, normalised training batches; one pass visits every row once, in random order, or draws as
+    many by their weights.
 
     The last, smaller batch of an epoch is dropped: batch statistics over a handful of images would disturb
     the network.
@@ -89,9 +90,12 @@ class TrainingBatches:
         train: TrainConfig,
         preprocess: Preprocess,
         device: torch.device,
+        weights: np.ndarray | None = None,
     ) -> None:
         """`batch_transform` does what `transform` does to all of a batch of packed images; None: they are
-        loaded and changed one by one."""
+        loaded and changed one by one. `weights` (N,) say how often each row is drawn relative to the others;
+        None: once a pass."""
+        self.weights = None if weights is None else torch.from_numpy(weights.astype("float64"))
         self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
         self.train, self.preprocess, self.device = train, preprocess, device
         self.batch_size = min(train.batch_size, len(rows))
@@ -110,10 +114,17 @@ class TrainingBatches:
         Draws from torch's global generator, which it seeds with `seed`.
         """
         torch.manual_seed(seed)
-        passes = [torch.randperm(len(self.rows)) for _ in range(self.train.passes)]
+        passes = [self._order() for _ in range(self.train.passes)]
         order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
         for pixels, targets in self._loaded(order, seed) if self.pixels is None else self._in_memory(order):
             yield normalise(pixels, self.preprocess), to_device(targets, self.device)
+
+    def _order(self) -> torch.Tensor:
+        """The rows of one pass."""
+        count = len(self.rows)
+        if self.weights is None:
+            return torch.randperm(count)
+        return torch.multinomial(self.weights, count, replacement=True)
 
     def plain(self, count: int) -> torch.Tensor:
         """The first `count` training images, normalised but not augmented."""

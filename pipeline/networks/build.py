@@ -17,13 +17,14 @@ away."""
 
 
 def build_classifier(
-    config: ModelConfig, num_classes: int, drop_rate: float = 0.0, load: bool = True
+    config: ModelConfig, num_classes: int, drop_rate: float = 0.0, drop_path: float = 0.0, load: bool = True
 ) -> nn.Module:
     """Build the network `config` names, with `num_classes` outputs.
 
     Parameters
     ----------
     drop_rate : dropout before the classifier.
+    drop_path : stochastic depth.
     load : whether to load the starting weights; False where a checkpoint replaces them anyway.
 
     Raises
@@ -33,16 +34,19 @@ def build_classifier(
     """
     check_name(config.name)
     options = size_options(config.name, config.image_size)
+    if drop_path:
+        options["drop_path_rate"] = drop_path
     pretrained = load and config.pretrained and config.weights is None
     # timm keeps the published classifier where it has as many classes.
     published = pretrained and published_cfg(config.name).num_classes == num_classes
-    model = create(
-        config.name,
-        pretrained=pretrained,
-        num_classes=num_classes,
-        drop_rate=drop_rate,
-        **options,
-    )
+    try:
+        model = create(
+            config.name, pretrained=pretrained, num_classes=num_classes, drop_rate=drop_rate, **options
+        )
+    except TypeError as error:
+        if not drop_path:
+            raise
+        raise UserError(f"{config.name} has no stochastic depth: leave out --model.drop-path") from error
     if not published and not hasattr(model, "init_from_images"):
         calm_head(model)
     if config.image_size < SMALL_IMAGE:

@@ -105,6 +105,28 @@ def frozen_names(model: nn.Module, config: TrainConfig, epoch: int | None = None
     return {name for names in found[:count] for name in names}
 
 
+def checkpoint_gradients(model: nn.Module) -> None:
+    """Compute the backbone's activations again in the backward pass instead of keeping them.
+
+    Raises
+    ------
+    UserError : the network cannot.
+    """
+    backbone = backbone_of(model)
+    for part in (backbone, getattr(backbone, "model", None)):
+        switch = getattr(part, "set_grad_checkpointing", None)
+        if switch is not None:
+            try:
+                switch(True)
+            except AssertionError:
+                break  # how timm says that a network has no such thing
+            return
+    raise UserError(
+        f"{type(backbone).__name__} cannot compute its activations again: leave out "
+        "--model.grad-checkpointing"
+    )
+
+
 def backbone_of(model: nn.Module) -> nn.Module:
     """The pretrained part of a segmenter or detector, its ``backbone``; a classifier is its own."""
     backbone = getattr(model, "backbone", None)

@@ -1,11 +1,17 @@
 """Parameter groups: which learning rate and weight decay each part of a network gets."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from timm.optim import param_groups_layer_decay  # pyright: ignore[reportPrivateImportUsage]  # is documented
+from timm.optim import (  # documented names that timm's own package does not list
+    create_optimizer_v2,  # pyright: ignore[reportPrivateImportUsage]
+    list_optimizers,  # pyright: ignore[reportPrivateImportUsage]
+    param_groups_layer_decay,  # pyright: ignore[reportPrivateImportUsage]
+)
 from torch import nn, optim
 
+from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
 from pipeline.networks.freeze import NamedByTimm, frozen_names, head_ids
 
@@ -58,7 +64,7 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[Group]:
 
 
 def build_optimizer(groups: list[Group], config: TrainConfig) -> optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW over `groups`."""
+    """SGD with Nesterov momentum, AdamW, or another of timm's optimizers over `groups`."""
     described = [
         {
             "params": group.parameters,
@@ -70,7 +76,20 @@ def build_optimizer(groups: list[Group], config: TrainConfig) -> optim.Optimizer
     ]
     if config.optimizer == "adamw":
         return optim.AdamW(described, lr=config.lr)
-    return optim.SGD(described, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+    if config.optimizer == "sgd":
+        return optim.SGD(described, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+    return create_optimizer_v2(
+        described, config.optimizer, lr=config.lr, weight_decay=config.weight_decay, momentum=config.momentum
+    )
+
+
+def check_optimizer(name: str) -> None:
+    """Raise UserError, with the closest names there are, where there is no such optimizer."""
+    known = [str(one) for one in list_optimizers()]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "timm.optim.list_optimizers() lists them"
+        raise UserError(f"no optimizer is called {name!r}: {hint}")
 
 
 def group_rows(groups: list[Group], config: TrainConfig) -> list[dict[str, str | int | float]]:

@@ -42,13 +42,14 @@ def _batches(experiment: Experiment, count: int) -> tuple[Preprocess, TrainingBa
     task, config, data = experiment.competition.task, experiment.config, experiment.data
     model = task.build_model(config, data.classes, load=False)
     preprocess, images = Preprocess.of_model(model, config.model.image_size), data.images("train")
+    own = experiment.competition.augment(config, preprocess)
     rows = np.random.default_rng(config.train.seed).permutation(len(images))[:count]
     return preprocess, TrainingBatches(
         images=images,
         rows=rows,
         targets=task.targets(images.frame.iloc[rows], data.classes, config),
-        transform=task.train_transform(config, preprocess),
-        batch_transform=task.batch_transform(config, images.packed_size),
+        transform=own or task.train_transform(config, preprocess),
+        batch_transform=None if own else task.batch_transform(config, images.packed_size),
         train=config.train,
         preprocess=preprocess,
         device=torch.device(experiment.device),

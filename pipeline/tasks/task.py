@@ -18,6 +18,7 @@ from pipeline.frame.submission import Format
 from pipeline.inputs.batches import Images, Targets
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
+from pipeline.networks.groups import check_optimizer
 from pipeline.networks.weights import check_name, resolve_weights
 from pipeline.prediction.request import Request
 
@@ -108,6 +109,7 @@ class Task(ABC, Generic[ConfigT]):
     def check(self, config: ConfigT) -> None:
         """Refuse what can be refused without any image. Raises UserError."""
         check_name(config.model.name)
+        check_optimizer(config.train.optimizer)
         if config.model.weights is not None:
             resolve_weights(config.model.weights, config.model.name)
 

@@ -30,6 +30,8 @@ class ModelConfig(groups.ModelConfig):
 
     drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
     """Dropout before the classifier."""
+    drop_path: Annotated[float, Limit(0, 0.95)] = 0.0
+    """Stochastic depth (arXiv 1603.09382) of networks that have residual branches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ class WholeImageTask(Task[ConfigT]):
 
     def build_model(self, config: ConfigT, classes: Sequence[str], load: bool = True) -> nn.Module:
         """Any timm classifier."""
-        return build_classifier(config.model, self.outputs(classes), config.model.drop_rate, load)
+        return build_classifier(
+            config.model, self.outputs(classes), config.model.drop_rate, config.model.drop_path, load
+        )
 
     def predict(self, model: nn.Module, request: Request[ViewPredict]) -> Iterator[pd.DataFrame]:
         """image_id and one float32 column for each class or target."""

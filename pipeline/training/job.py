@@ -17,6 +17,7 @@ from pipeline.config.config import Config
 from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.training.history import Epoch
+from pipeline.training.sampling import drawing_weights
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,23 @@ class OpenJob:
 
     def batches(self, preprocess: Preprocess) -> TrainingBatches:
         """The fold's augmented training batches."""
-        task, config = self.job.competition.task, self.job.config
+        competition, config = self.job.competition, self.job.config
+        task, frame = competition.task, self.data.train.iloc[self.train_rows]
+        own = competition.augment(config, preprocess)
         return TrainingBatches(
             images=self.images,
             rows=self.train_rows,
-            targets=task.targets(self.data.train.iloc[self.train_rows], self.classes, config),
-            transform=task.train_transform(config, preprocess),
-            batch_transform=task.batch_transform(config, self.images.packed_size),
+            targets=task.targets(frame, self.classes, config),
+            transform=own or task.train_transform(config, preprocess),
+            batch_transform=None if own else task.batch_transform(config, self.images.packed_size),
             train=config.train,
             preprocess=preprocess,
             device=self.device,
+            weights=drawing_weights(frame, self._strata(frame), config.train.oversample),
         )
+
+    def _strata(self, frame: pd.DataFrame) -> pd.Series:
+        """The strata of these rows, where they are needed: masks are read for them."""
+        if not self.job.config.train.oversample:
+            return pd.Series(0, index=frame.index)
+        return self.job.competition.task.strata(frame)

@@ -17,7 +17,7 @@ from pipeline.base.progress import progress, say
 from pipeline.competition.evaluate import evaluation_of
 from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.networks.freeze import set_trainable
+from pipeline.networks.freeze import checkpoint_gradients, set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
@@ -50,6 +50,8 @@ def start(job: FoldJob) -> Started:
         keep_freed_memory()
     torch.manual_seed(job.seed(0))
     model = channels_last(task.build_model(job.config, opened.classes), device)
+    if job.config.model.grad_checkpointing:
+        checkpoint_gradients(model)
     preprocess = Preprocess.of_model(model, job.config.model.image_size)
     batches = opened.batches(preprocess)
     init_from_images: Callable[[torch.Tensor], None] | None = getattr(model, "init_from_images", None)
@@ -62,7 +64,8 @@ def start(job: FoldJob) -> Started:
         batches=batches,
         preprocess=preprocess,
         mixer=task.mixer(job.config, opened.classes),
-        objective=task.objective(job.config, batches.targets),
+        objective=job.competition.objective(job.config, batches.targets)
+        or task.objective(job.config, batches.targets),
     )
 
 

@@ -219,3 +219,15 @@ class TestAudit:
         audit_folds(frame, folds)
         with pytest.raises(UserError, match="images of one group straddle folds"):
             audit_folds(frame, folds, grouped=True)
+
+
+def test_images_from_outside_are_always_trained_on_and_copies_among_them_are_refused():
+    frame = pd.DataFrame({"image_id": [str(number) for number in range(30)]})
+    frame["content_hash"] = frame["image_id"] + "h"
+    frame["extra"] = [number >= 20 for number in range(30)]
+    strata = pd.Series(["x", "y"] * 15)
+    folds = assign_folds(frame, strata, FoldConfig(count=4))
+    assert (folds["fold"][20:] == -1).all() and sorted(folds["fold"][:20].unique()) == [0, 1, 2, 3]
+    frame.loc[25, "content_hash"] = "3h"
+    with pytest.raises(UserError, match=r"copies of the competition's own.*: 25; leave them out"):
+        assign_folds(frame, strata, FoldConfig(count=4))

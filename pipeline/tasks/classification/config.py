@@ -20,6 +20,8 @@ class ModelConfig(groups.ModelConfig):
 
     drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
     """Dropout before the classifier."""
+    drop_path: Annotated[float, Limit(0, 0.95)] = 0.0
+    """Stochastic depth (arXiv 1603.09382) of networks that have residual branches."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,9 @@ class Classification(Task[Config]):
 
     def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
         """Any timm classifier."""
-        return build_classifier(config.model, len(classes), config.model.drop_rate, load)
+        return build_classifier(
+            config.model, len(classes), config.model.drop_rate, config.model.drop_path, load
+        )
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and the class name; for a mixed target the names and shares."""

@@ -6,20 +6,23 @@ in its place, so that autograd, compilation and export work the same with and wi
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, overload
 
 import torch
+from torch._C._functorch import peek_interpreter_stack
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
 NAMESPACE = "podium"
 BUILD_FOLDER = Path(os.environ.get("PODIUM_LIBRARY_DIR") or Path(__file__).parent / "_build")
-"""Where the compiled libraries are; the environment variable serves builds made elsewhere, such as sanitized
-ones."""
+"""Where the compiled libraries are, and `ops.build` puts them; the environment variable serves builds made
+elsewhere, such as those of another environment, or sanitized ones."""
 LIBRARIES = {"cpu": BUILD_FOLDER / "podium_cpu.so", "cuda": BUILD_FOLDER / "podium_cuda.so"}
 
 
@@ -35,8 +38,11 @@ def _load() -> Loaded:
     """Load the compiled libraries that exist.
 
     An absent library means the reference, with one warning. A library that is present but does not load
-    raises: its silent replacement by something fifty times slower would never be noticed.
+    raises: its silent replacement by something fifty times slower would never be noticed. The build, which
+    imports this package only to get at itself, needs neither said: it comes to mend that.
     """
+    if _is_building():
+        return Loaded(cpu=False, cuda=False)
     found = {}
     for device, path in LIBRARIES.items():
         wanted = device == "cpu" or torch.version.cuda is not None
@@ -55,6 +61,12 @@ def _load() -> Loaded:
             stacklevel=2,
         )
     return Loaded(**found)
+
+
+def _is_building() -> bool:
+    """Whether this is the start of ``python -m ops.build``: while the module is looked for, "-m" stands in
+    place of its path."""
+    return sys.argv[:1] == ["-m"] and "ops.build" in sys.orig_argv
 
 
 LOADED = _load()
@@ -80,6 +92,19 @@ def define(
     return getattr(getattr(torch.ops, NAMESPACE), name).default
 
 
+Result = torch.Tensor | tuple[torch.Tensor, ...] | list[torch.Tensor]
+"""Of an operator."""
+
+
+class Context(Protocol):
+    """What autograd hands from a call to its backward pass; more may be set on it by name."""
+
+    @property
+    def saved_tensors(self) -> tuple[torch.Tensor, ...]: ...
+
+    def save_for_backward(self, *tensors: torch.Tensor | None) -> None: ...
+
+
 class _Reverse(_SingleLevelFunction):
     """One call of an operator in the graph of gradients.
 
@@ -90,7 +115,7 @@ class _Reverse(_SingleLevelFunction):
     @staticmethod
     def forward(ctx, call: "_Call", *leaves: object) -> torch.Tensor | tuple[torch.Tensor, ...]:
         arguments = call.nested(leaves)
-        if torch._C._functorch.peek_interpreter_stack() is None:
+        if peek_interpreter_stack() is None:
             result = call.below(arguments)
         else:  # the other transforms of torch.func come after this one, and want derivatives, too
             with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
@@ -112,6 +137,9 @@ class _Reverse(_SingleLevelFunction):
         return tuple(leaves)
 
 
+_apply = _Reverse.apply  # pyright: ignore[reportAttributeAccessIssue]  # comes from C, and no stub has it
+
+
 @dataclass(frozen=True)
 class _Call:
     """A call of an operator whose arguments were flattened; sizes of those that were lists, else None."""
@@ -128,7 +156,7 @@ class _Call:
         rest = iter(leaves)
         return [next(rest) if size is None else [next(rest) for _ in range(size)] for size in self.sizes]
 
-    def below(self, arguments: Sequence[object]) -> object:
+    def below(self, arguments: Sequence[object]) -> Result:
         """What comes after automatic differentiation."""
         with torch._C._AutoDispatchBelowAutograd():
             return self.operator.redispatch(self.keyset & torch._C._after_autograd_keyset, *arguments)
@@ -151,7 +179,7 @@ def register_derivative(
     """
     gives_list = str(operator._schema.returns[0].type) == "List[Tensor]"
 
-    def reverse(keyset: torch._C.DispatchKeySet, *arguments: object) -> object:
+    def reverse(keyset: torch._C.DispatchKeySet, *arguments: Any) -> Result:
         sizes = [len(argument) if isinstance(argument, (list, tuple)) else None for argument in arguments]
         call = _Call(operator, keyset, sizes, backward, setup_context, gives_list)
         if not torch.is_grad_enabled() or not torch._C._any_requires_grad(*arguments):
@@ -161,11 +189,11 @@ def register_derivative(
             for many, size in zip(arguments, sizes, strict=True)
             for one in ([many] if size is None else many)
         ]
-        if torch._C._functorch.peek_interpreter_stack() is None:
-            result = _Reverse.apply(call, *leaves)
+        if peek_interpreter_stack() is None:
+            result = _apply(call, *leaves)
         else:
             with enable_single_level_autograd_function():
-                result = _Reverse.apply(call, *leaves)
+                result = _apply(call, *leaves)
         return [*result] if gives_list else result
 
     def kernel(keyset: torch._C.DispatchKeySet, *arguments: object) -> object:
@@ -204,6 +232,10 @@ def pulled_back(
         return torch.autograd.grad(function(*leaves), leaves, grad)
 
 
+@overload
+def dual_of(primal: torch.Tensor, tangent: torch.Tensor | None) -> torch.Tensor: ...
+@overload
+def dual_of(primal: None, tangent: None) -> None: ...
 def dual_of(primal: torch.Tensor | None, tangent: torch.Tensor | None) -> torch.Tensor | None:
     """A dual tensor, or `primal` where there is no tangent."""
     return primal if tangent is None else forward_ad.make_dual(primal, tangent, level=LEVEL)
@@ -234,7 +266,7 @@ def tangent_of_linear(operator: torch._ops.OpOverload, unread: Sequence[int] = (
 
 def _unpack(argument: object) -> tuple[object, object]:
     if isinstance(argument, torch.Tensor):
-        return tuple(forward_ad.unpack_dual(argument, level=LEVEL))
+        return forward_ad.unpack_dual(argument, level=LEVEL)
     if isinstance(argument, (list, tuple)) and argument and isinstance(argument[0], torch.Tensor):
         primals, tangents = zip(*(forward_ad.unpack_dual(one, level=LEVEL) for one in argument), strict=True)
         return list(primals), list(tangents)

@@ -1,4 +1,4 @@
-"""Compile the operators into the tree: ``python -m ops.build``.
+"""Compile the operators into the tree, or where they are looked for: ``python -m ops.build``.
 
 Sources use torch's stable ABI (LibTorch 2.10's), so one build serves later torch releases too, and CUDA
 sources compile beside a CPU-only torch. A file is compiled again only when it, a header or the command
@@ -8,7 +8,6 @@ changed.
 import argparse
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -20,8 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from ops._library import BUILD_FOLDER as OUTPUT
+
 SOURCES = Path(__file__).parent / "csrc"
-OUTPUT = Path(__file__).parent / "_build"
 STABLE_ABI = "0x020a000000000000"
 """TORCH_TARGET_VERSION: torch 2.10."""
 LEVELS = {
@@ -52,17 +54,13 @@ class Unit:
 
 
 def torch_include() -> list[str]:
-    """Include flags of the installed torch, found without importing it (which would take seconds)."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        raise SystemExit("error: torch is not installed, and the operators are compiled against it")
-    root = Path(spec.origin).parent
-    return [f"-I{root / 'include'}"]
+    """Include flags of the installed torch."""
+    return [f"-I{Path(torch.__file__).parent / 'include'}"]
 
 
 def torch_library_folder() -> Path:
     """Where torch's shared libraries lie."""
-    return Path(importlib.util.find_spec("torch").origin).parent / "lib"
+    return Path(torch.__file__).parent / "lib"
 
 
 def cpu_units(compiler: str, sanitize: bool) -> list[Unit]:
@@ -205,10 +203,9 @@ def cuda_obstacle(nvcc: str | None) -> str | None:
         return "USE_CUDA=0" if os.environ.get("USE_CUDA") == "0" else "no nvcc on the PATH or under CUDA_HOME"
     said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
     compiler = re.search(r"release (\d+)", said)
-    version_file = Path(importlib.util.find_spec("torch").origin).parent / "version.py"
-    runtime = re.search(r"^cuda\b.*= '(\d+)", version_file.read_text(), re.MULTILINE)
-    if compiler and runtime and compiler[1] != runtime[1]:
-        return f"{nvcc} is of CUDA {compiler[1]} and torch of CUDA {runtime[1]}: install a matching toolkit"
+    runtime = torch.version.cuda and torch.version.cuda.partition(".")[0]
+    if compiler and runtime and compiler[1] != runtime:
+        return f"{nvcc} is of CUDA {compiler[1]} and torch of CUDA {runtime}: install a matching toolkit"
     return None
 
 
@@ -238,7 +235,7 @@ def main() -> None:
     _record(compiler, [])
     nvcc = find_nvcc()
     reason = cuda_obstacle(nvcc)
-    if reason:
+    if nvcc is None or reason:
         print(f"CUDA operators: not built ({reason})")
         return
     linker = [nvcc, "-Xcompiler", "-fPIC", "--cudart", "shared"]

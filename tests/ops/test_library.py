@@ -44,6 +44,22 @@ def test_a_library_that_does_not_load_raises_instead_of_falling_back(tmp_path):
     assert "podium_cpu.so exists but does not load" in result.stderr
 
 
+@pytest.mark.parametrize("content", [None, b"this is no library"])
+def test_the_build_starts_in_silence_whatever_is_there_to_mend(tmp_path, content):
+    if content is not None:
+        (tmp_path / "podium_cpu.so").write_bytes(content)
+    result = _python("-m", "ops.build", "--help", PODIUM_LIBRARY_DIR=str(tmp_path))
+    assert result.returncode == 0
+    assert "--force" in result.stdout
+    assert result.stderr == ""
+
+
+def test_the_build_goes_where_libraries_are_looked_for(tmp_path):
+    program = "from ops import _library, build; print(build.OUTPUT, _library.LIBRARIES['cpu'].parent)"
+    result = _python("-W", "ignore", "-c", program, PODIUM_LIBRARY_DIR=str(tmp_path))
+    assert result.stdout.split() == [str(tmp_path)] * 2
+
+
 @pytest.mark.skipif(not LOADED.cpu, reason="the operators are not compiled")
 def test_the_doctor_says_what_is_loaded():
     result = _python("-m", "ops.doctor")
@@ -93,6 +109,7 @@ def test_the_build_leaves_a_record(tmp_path):
     assert "torch" in json.loads(record.read_text())
 
 
+@pytest.mark.skipif("PODIUM_LIBRARY_DIR" in os.environ, reason="these libraries were made elsewhere")
 def test_cuda_kernels_are_compiled_wherever_nvcc_is():
     nvcc = build.find_nvcc()
     obstacle = build.cuda_obstacle(nvcc)

@@ -1,1 +1,1 @@
-"""Programs that print ratios against a named peer, measured in one run."""
+"""Our operators and detectors timed against those of torchvision and ensemble-boxes, in one run each."""

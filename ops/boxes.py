@@ -3,11 +3,13 @@
 Boxes are rows ``xyxy``: x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, without any "+1 pixel".
 """
 
+from typing import Protocol
+
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_boxes
-from ops._library import define, dual_of, pulled_back, register_derivative, tangent_of
+from ops._library import Context, define, dual_of, pulled_back, register_derivative, tangent_of
 from ops.box_formats import are_good
 from ops.checks import INTEGERS, check_finite, check_float, check_ordered, check_together
 from ops.direct import are_constant, define_direct
@@ -27,12 +29,16 @@ def _(boxes1: torch.Tensor, boxes2: torch.Tensor, kind: int) -> torch.Tensor:
     return boxes1.new_empty((boxes1.shape[0], boxes2.shape[0]), dtype=dtype)
 
 
-def _keep_boxes(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: torch.Tensor) -> None:
+class _KindContext(Context, Protocol):
+    kind: int
+
+
+def _keep_boxes(ctx: _KindContext, inputs: tuple, output: torch.Tensor) -> None:
     boxes1, boxes2, ctx.kind = inputs
     ctx.save_for_backward(boxes1, boxes2)
 
 
-def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> tuple:
+def _backward(ctx: _KindContext, grad: torch.Tensor) -> tuple:
     # Through the reference: differentiable again, and memory is needed in the backward pass only.
     def overlap(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
         return reference_boxes.pairwise_iou(one, two, ctx.kind)
@@ -40,7 +46,7 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> t
     return *pulled_back(overlap, ctx.saved_tensors, grad), None
 
 
-def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:
+def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor | None:
     boxes = dual_of(primals[0], tangents[0]), dual_of(primals[1], tangents[1])
     return tangent_of(reference_boxes.pairwise_iou(*boxes, primals[2]))
 

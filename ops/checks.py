@@ -4,6 +4,8 @@ import math
 from collections.abc import Collection, Sequence
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -98,9 +100,9 @@ def can_look(tensor: torch.Tensor) -> bool:
     """Whether values can be read: not while compiling or exporting, nor on fake or transformed tensors."""
     if torch.compiler.is_compiling() or tensor.is_meta:
         return False
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if is_functorch_wrapped_tensor(tensor):
         return False
-    return not isinstance(tensor, torch._subclasses.fake_tensor.FakeTensor)
+    return not isinstance(tensor, FakeTensor)
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

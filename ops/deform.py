@@ -64,14 +64,15 @@ def _keep_backward(ctx, inputs, output):
 def _gradient_of_backward(ctx, *grads):
     grad, input, offset, mask = ctx.saved_tensors
     if mask is None:
-        _, pull = torch.func.vjp(
-            lambda *three: reference_deform.deform_columns_backward(*three, None, *ctx.how)[:2],
-            grad, input, offset,
-        )  # fmt: skip
+
+        def unmasked(grad: torch.Tensor, input: torch.Tensor, offset: torch.Tensor) -> tuple:
+            return reference_deform.deform_columns_backward(grad, input, offset, None, *ctx.how)[:2]
+
+        pull = torch.func.vjp(unmasked, grad, input, offset)[1]
         return *pull(grads[:2]), None, *[None] * 8
-    _, pull = torch.func.vjp(
+    pull = torch.func.vjp(
         lambda *four: reference_deform.deform_columns_backward(*four, *ctx.how), grad, input, offset, mask
-    )
+    )[1]
     return *pull(grads), *[None] * 8
 
 

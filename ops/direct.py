@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack as _transforms
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function
@@ -20,7 +21,6 @@ from ops._library import NAMESPACE
 
 COMPILED = f"{NAMESPACE}::direct_nms" in torch._C._dispatch_get_registrations_for_dispatch_key("CPU")
 """Whether a library with the direct operators is loaded; the tests' emulation of a GPU has none of them."""
-_transforms = torch._C._functorch.peek_interpreter_stack
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._get_tracing_state
 _wants_gradients = torch.is_grad_enabled

@@ -253,16 +253,14 @@ def _numbered(labels: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(order).scatter(1, order[:, 1:], changes)
 
 
-@torch.library.register_vmap("podium::nms")
-def _(info, dims, boxes, scores, iou_threshold, kind, max_out):
+def _map_nms(info, dims, boxes, scores, iou_threshold, kind, max_out):
     boxes, scores = _front(boxes, dims[0], info.batch_size), _front(scores, dims[1], info.batch_size)
     limit = scores.shape[1] if max_out < 0 else max_out
     labels = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
     return _nms_padded(boxes, scores, labels, iou_threshold, ANY_SCORE, kind, limit)[0], 0
 
 
-@torch.library.register_vmap("podium::batched_nms")
-def _(info, dims, boxes, scores, idxs, iou_threshold, kind, max_out):
+def _map_batched_nms(info, dims, boxes, scores, idxs, iou_threshold, kind, max_out):
     boxes, scores, idxs = (
         _front(tensor, dim, info.batch_size) for tensor, dim in zip((boxes, scores, idxs), dims, strict=False)
     )
@@ -271,8 +269,7 @@ def _(info, dims, boxes, scores, idxs, iou_threshold, kind, max_out):
     return _nms_padded(boxes, scores, _numbered(idxs), iou_threshold, ANY_SCORE, kind, limit)[0], 0
 
 
-@torch.library.register_vmap("podium::nms_padded")
-def _(info, dims, boxes, scores, labels, iou_threshold, min_score, kind, max_out):
+def _map_nms_padded(info, dims, boxes, scores, labels, iou_threshold, min_score, kind, max_out):
     boxes, scores, labels = (
         _front(tensor, dim, info.batch_size)
         for tensor, dim in zip((boxes, scores, labels), dims, strict=False)
@@ -290,6 +287,11 @@ def _(info, dims, boxes, scores, labels, iou_threshold, min_score, kind, max_out
     return (indices.reshape(*shape, max_out), counts.reshape(shape)), (0, 0)
 
 
-for _name in ("nms", "batched_nms", "nms_padded"):
+for _name, _mapped in (
+    ("nms", _map_nms),
+    ("batched_nms", _map_batched_nms),
+    ("nms_padded", _map_nms_padded),
+):
+    torch.library.register_vmap(f"podium::{_name}", _mapped)
     for _device in ("cpu", "cuda"):
         torch.library.register_autocast(f"podium::{_name}", _device, torch.float32)

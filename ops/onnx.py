@@ -5,6 +5,7 @@ onnxscript.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -18,7 +19,9 @@ def translation_table() -> dict[Callable, Callable]:
     when exported. Runtimes compute in float32 and may decide an IoU that equals the threshold up to rounding
     the other way.
     """
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18  # typed for tensors of one type, and what it gets here are values of a graph
 
     def nms(boxes, scores, iou_threshold: float, kind: int, max_out: int):
         if kind != 0:

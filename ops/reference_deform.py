@@ -38,7 +38,11 @@ class Samples(NamedTuple):
 
     def mix(self, neighbours: list[torch.Tensor]) -> torch.Tensor:
         """Bilinear interpolation (..., C, S) of what `read` gave."""
-        return sum(weight[..., None, :] * one for weight, one in zip(self.weights(), neighbours, strict=True))
+        one, two, three, four = (
+            weight[..., None, :] * neighbour
+            for weight, neighbour in zip(self.weights(), neighbours, strict=True)
+        )
+        return one + two + three + four
 
     def spread(self, grad: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
         """`planes` plus the transpose of `read` and `mix` of grad (..., C, S)."""

@@ -18,7 +18,8 @@ def box_iou_rotated(boxes1: torch.Tensor, boxes2: torch.Tensor) -> torch.Tensor:
     half1, half2 = first[..., 2:4] / 2, second[..., 2:4] / 2
     a, b = half1.unbind(dim=-1)
     half_w, half_h = half2.unbind(dim=-1)
-    x, y = _turn(*(second[..., :2] - first[..., :2]).unbind(dim=-1), first[..., 4])
+    across, down = (second[..., :2] - first[..., :2]).unbind(dim=-1)
+    x, y = _turn(across, down, first[..., 4])
     relative = second[..., 4] - first[..., 4]
     c, s = _cosine(relative), _sine(relative)
     e, f = (c * half_w, -s * half_w), (s * half_h, c * half_h)

@@ -1,6 +1,7 @@
 """What the RoI operators share: boxes as RoIs, memory order, and the checks of their arguments."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -52,8 +53,11 @@ def as_rois(boxes: Boxes) -> torch.Tensor:
 
 def as_pair(output_size: int | Sequence[int]) -> tuple[int, int]:
     """Height and width of an output size, which may be one number for both; numpy's integers are numbers."""
-    if isinstance(output_size, int) or not hasattr(output_size, "__len__"):
+    if isinstance(output_size, int):
         return output_size, output_size
+    if not hasattr(output_size, "__len__"):
+        number: Any = output_size
+        return number, number
     if len(output_size) == 1:
         return output_size[0], output_size[0]
     height, width = output_size
@@ -92,7 +96,11 @@ def check_pooling(
     """Check what all RoI operators take. Raises ValueError."""
     check_float("input", input, (None, None, None, None))
     check_boxes(boxes, input.shape[0])
-    if hasattr(output_size, "__len__") and len(output_size) not in (1, 2):
+    if (
+        not isinstance(output_size, int)
+        and hasattr(output_size, "__len__")
+        and len(output_size) not in (1, 2)
+    ):
         raise ValueError(f"output_size must be a number or a height and a width, not {tuple(output_size)}")
     for side, size in zip(("height", "width"), as_pair(output_size), strict=True):
         check_number(f"output {side}", size, 1, 2**15)

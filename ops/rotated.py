@@ -10,7 +10,7 @@ import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ops import reference_rotated
-from ops._library import define, dual_of, pulled_back, register_derivative, tangent_of
+from ops._library import Context, define, dual_of, pulled_back, register_derivative, tangent_of
 from ops.box_formats import check_sizes
 from ops.checks import (
     check_finite,
@@ -43,15 +43,15 @@ def _(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.
     return boxes.new_empty((kept,), dtype=torch.int64)
 
 
-def _keep_boxes(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: torch.Tensor) -> None:
+def _keep_boxes(ctx: Context, inputs: tuple, output: torch.Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> tuple:
+def _backward(ctx: Context, grad: torch.Tensor) -> tuple:
     return tuple(pulled_back(reference_rotated.box_iou_rotated, ctx.saved_tensors, grad))
 
 
-def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor:
+def _tangent(primals: tuple, tangents: tuple, _: torch.Tensor) -> torch.Tensor | None:
     boxes = [dual_of(primal, tangent) for primal, tangent in zip(primals, tangents, strict=True)]
     return tangent_of(reference_rotated.box_iou_rotated(*boxes))
 

@@ -164,7 +164,7 @@ OUT_OF_LIMITS = [
     (TrainConfig, {"seed": -1}, "--train.seed is -1, and must be from 0 to 4294967295"),
     (TrainConfig, {"seed": 2**32}, "--train.seed is 4294967296, and must be from 0 to 4294967295"),
     (TrainConfig, {"frozen_stages": -2}, "--train.frozen-stages is -2, and must be from -1 to 1000"),
-    (TrainConfig, {"optimizer": "lion"}, "--train.optimizer is 'lion', and must be one of sgd, adamw"),
+    (TrainConfig, {"schedule": "linear"}, "--train.schedule is 'linear', and must be one of "),
     (TrainConfig, {"keep": "first"}, "--train.keep is 'first', and must be one of last, best"),
     (FoldConfig, {"seed": -1}, "--folds.seed is -1, and must be from 0 to 4294967295"),
     (FoldConfig, {"count": 1}, "--folds.count is 1, and must be from 2 to 1000"),

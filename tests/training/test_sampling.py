@@ -65,10 +65,11 @@ def test_given_weights_count_and_nonsense_is_refused_by_id():
 
 def test_an_oversampled_epoch_holds_rare_labels_as_often_as_others(job, monkeypatch):
     competition = competition_of("cifar10")
-    rare = lambda frame: pd.Series(
-        ["rare" if i % 20 == 0 else "usual" for i in range(len(frame))], frame.index
-    )
-    monkeypatch.setattr(type(competition.task), "strata", lambda self, frame: rare(frame))
+
+    def every_twentieth(task, frame):
+        return pd.Series(np.where(np.arange(len(frame)) % 20 == 0, "rare", "usual"), frame.index)
+
+    monkeypatch.setattr(type(competition.task), "strata", every_twentieth)
     config = replace(QUICK, train=replace(QUICK.train, oversample=1.0))
     batches = job(config).open().batches(start(job(QUICK)).preprocess)
     torch.manual_seed(0)

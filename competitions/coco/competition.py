@@ -66,13 +66,13 @@ class Competition(base.Competition):
 
     def load_train(self, raw: RawFiles) -> pd.DataFrame:
         """image_id, path, coco_id, boxes, labels, crowd, masks, areas."""
-        frame, categories = read_coco(raw.find(TRAIN_FILE), raw.images("train2017"))
+        frame, categories = read_coco(raw.find(TRAIN_FILE), raw.images("train2017"), tolerance=1)
         _check_categories(categories, raw.find(TRAIN_FILE))
         return repair_boxes(frame)
 
     def load_test(self, raw: RawFiles) -> pd.DataFrame:
         """image_id, path, coco_id."""
-        frame, categories = read_coco(raw.find(TEST_FILE), raw.images("test2017"))
+        frame, categories = read_coco(raw.find(TEST_FILE), raw.images("test2017"), tolerance=1)
         _check_categories(categories, raw.find(TEST_FILE))
         return frame[["image_id", "path", "coco_id"]]
 

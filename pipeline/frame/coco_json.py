@@ -11,10 +11,12 @@ from faster_coco_eval.core import mask as coco_mask
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
-from pipeline.frame.pairing import pair_labels
+from pipeline.frame.pairing import LOST_SHARE, pair_labels
 
 
-def read_coco(path: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def read_coco(
+    path: Path, images: pd.DataFrame, tolerance: float = LOST_SHARE
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read an instances file and join it to the image files by their names without suffix.
 
     Images without annotations have empty lists, as all have where the file lists no annotations at all (an
@@ -25,6 +27,7 @@ def read_coco(path: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, dict[str,
     ----------
     path : the JSON file.
     images : image_id (the file's name without suffix) and path; see `pipeline.raw.files.RawFiles.images`.
+    tolerance : see `pipeline.frame.pairing.pair_labels`.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def read_coco(path: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, dict[str,
             f"annotation {name_some(short)} ({path})"
         )
     frame = listed.assign(**columns)
-    paired = pair_labels(frame, images, str(path), "the image files")
+    paired = pair_labels(frame, images, str(path), "the image files", tolerance)
     # Rows without a partner, left out by now, had made floats of whole numbers.
     return paired.astype(dict.fromkeys(("coco_id", "width", "height"), "int64")), categories
 

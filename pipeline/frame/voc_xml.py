@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.base.errors import UserError
-from pipeline.frame.pairing import pair_labels
+from pipeline.frame.pairing import LOST_SHARE, pair_labels
 from pipeline.frame.yolo_txt import image_size
 
 
-def read_voc(folder: Path, images: pd.DataFrame, first_pixel: int = 1) -> pd.DataFrame:
+def read_voc(
+    folder: Path, images: pd.DataFrame, first_pixel: int = 1, tolerance: float = LOST_SHARE
+) -> pd.DataFrame:
     """Read ``<image_id>.xml`` of every image. Objects marked difficult become crowd: they do not count.
 
     VOC counts pixels from 1 and names the last one inside, so that its xmin, ymin, xmax, ymax are the corners
@@ -23,6 +25,7 @@ def read_voc(folder: Path, images: pd.DataFrame, first_pixel: int = 1) -> pd.Dat
     folder : the XML files.
     images : image_id and path. Images without a file and files without an image are left out and named.
     first_pixel : 0 for files of tools that write plain corners into VOC's format; nothing is subtracted then.
+    tolerance : see `pipeline.frame.pairing.pair_labels`.
 
     Returns
     -------
@@ -43,6 +46,7 @@ def read_voc(folder: Path, images: pd.DataFrame, first_pixel: int = 1) -> pd.Dat
         images,
         str(folder),
         "the image files",
+        tolerance,
     )
     sizes = [
         (int(width), int(height)) if width and height else image_size(path, image_id)

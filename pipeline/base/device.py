@@ -70,7 +70,8 @@ def keep_freed_memory() -> None:
 
 def channels_last(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` itself, on `device`, with the channels of its kernels last in memory."""
-    return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # documented
+    layout = torch.channels_last
+    return model.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]  # torch documents it
 
 
 def to_device(value: Any, device: torch.device) -> Any:

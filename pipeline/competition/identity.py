@@ -170,7 +170,7 @@ def _plain(tree: ast.AST) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             kept = [one for one in body if not _is_text(one)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+            node.body = kept or [ast.Pass()]  # pyright: ignore[reportAttributeAccessIssue]  # it has one
     return ast.unparse(tree)
 
 

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import cast
 
 import requests
 
@@ -91,9 +92,9 @@ def _download(kaggle_slug: str, part: Path) -> None:
     request = ApiDownloadDataFilesRequest()
     request.competition_name = kaggle_slug
     with api.build_kaggle_client() as client:
-        found: requests.Response = (
-            client.competitions.competition_api_client.download_data_files(request)  # pyright: ignore[reportAssignmentType]
-        )  # annotated with the HttpRedirect that it has followed
+        service = client.competitions.competition_api_client
+        # Annotated with the HttpRedirect that it has followed.
+        found = cast(requests.Response, service.download_data_files(request))
         found.close()
         # The same request once more, because the client's own has no time-out and may hang for ever.
         answer = _send(found.request)

@@ -189,8 +189,8 @@ def _extract_7z(archive: Path, members: _Members) -> None:
             with progress(f"extracting {archive.name}", len(infos), "files") as advance:
                 opened.extractall(
                     Path(members.folder),
-                    # No subclass of py7zr's class, as the module must load where py7zr is not installed.
-                    factory=_Writers(members, advance),  # pyright: ignore[reportArgumentType]
+                    # No subclass of py7zr's class: the module must load where py7zr is not installed.
+                    factory=_Writers(members, advance),  # pyright: ignore[reportArgumentType]  # duck-typed
                 )
     except PasswordRequired:
         members.refuse_password()

@@ -65,6 +65,37 @@ class Number:
         return "a finite number"
 
 
+@dataclass(frozen=True)
+class Words:
+    """Names separated by single blanks, none of them twice.
+
+    Attributes
+    ----------
+    least, most : how many; None is any number.
+    """
+
+    names: Sequence[str]
+    least: int = 0
+    most: int | None = None
+
+    def wrong(self, values: pd.Series) -> np.ndarray:
+        """See Column."""
+        allowed = set(self.names)
+        most = len(allowed) if self.most is None else self.most
+        cells = [cell.split(" ") if cell else [] for cell in values.astype("str")]
+        good = [
+            self.least <= len(words) == len(set(words)) <= most and allowed.issuperset(words)
+            for words in cells
+        ]
+        return ~np.asarray(good, dtype=bool)
+
+    def describe(self) -> str:
+        """See Column."""
+        counts = {None: f"{self.least} or more", self.least: f"{self.least}"}
+        count = counts.get(self.most, f"{self.least} to {self.most}")
+        return f"{count} different names separated by blanks, of {name_some(self.names, limit=12)}"
+
+
 class Format(Protocol):
     """What the organiser accepts."""
 

@@ -23,3 +23,10 @@ def mean_of(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
     mean = np.stack(values).mean(axis=0, dtype=np.float64)
     return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))
+
+
+def top_names(predictions: pd.DataFrame, columns: Sequence[str], k: int) -> list[list[str]]:
+    """Of each row, the names of its `k` largest values, the largest first; of equal ones, the first column
+    comes first, as the metrics count."""
+    order = np.argsort(-values_of(predictions, columns), axis=1, kind="stable")[:, :k]
+    return np.asarray(columns, dtype=object)[order].tolist()

@@ -162,7 +162,11 @@ def _has_momentum(optimizer: str) -> bool:
     """Whether an optimizer of timm's takes one; one that does not exist is refused by the task's check."""
     if optimizer in ("sgd", "adamw"):
         return optimizer == "sgd"
-    from timm.optim import get_optimizer_info, list_optimizers  # here: it brings torch
+    # Imported here, for it brings torch. timm documents both names, though its package does not list them.
+    from timm.optim import (
+        get_optimizer_info,  # pyright: ignore[reportPrivateImportUsage]  # documented
+        list_optimizers,  # pyright: ignore[reportPrivateImportUsage]  # documented
+    )
 
     return optimizer not in list_optimizers() or get_optimizer_info(optimizer).has_momentum
 

@@ -9,30 +9,56 @@ import pandas as pd
 from pipeline.base.figures import TILES, new_figure, plot_grid, save_figure
 from pipeline.inputs.batches import Images
 
+MOST = 30
+"""Classes that a confusion matrix shows."""
+
 
 def plot_confusion(
     truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str], path: Path
 ) -> Path:
-    """Share of each true class (row) predicted as each class (column), in percent."""
-    table = pd.crosstab(np.asarray(truth, dtype=object), np.asarray(predicted, dtype=object))
-    counts = table.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
-    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(4, 0.55 * len(classes) + 1.5)
+    """Share of each true class (row) predicted as each class (column), in percent; of more than `MOST`
+    classes, those with the most mistakes."""
+    shown, share = confusion(truth, predicted, classes)
+    names = [classes[place] for place in shown]
+    side = max(4, 0.55 * len(names) + 1.5)
     figure = new_figure((side, side))
     axis = figure.subplots()
     axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    axis.set_xticks(range(len(classes)), classes, rotation=60, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
+    axis.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    axis.set_yticks(range(len(names)), names)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    axis.set_title("confusion, % of the true class")
-    if len(classes) <= 30:
-        for row, column in np.argwhere(share >= 0.5):
-            color = "white" if share[row, column] > 50 else "black"
-            axis.text(
-                column, row, f"{share[row, column]:.0f}", ha="center", va="center", color=color, fontsize=8
-            )
+    some = f"\n{len(names)} of {len(classes):,} classes: those with the most mistakes"
+    axis.set_title("confusion, % of the true class" + (some if len(names) < len(classes) else ""))
+    for row, column in np.argwhere(share >= 0.5):
+        color = "white" if share[row, column] > 50 else "black"
+        axis.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", color=color, fontsize=8)
     return save_figure(figure, path)
+
+
+def confusion(
+    truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The classes that a confusion matrix shows and their part of it.
+
+    Returns
+    -------
+    shown : int (K,), places in `classes`, ascending: all, or the `MOST` with the most mistakes.
+    share : float64 (K, K), percent of the true class (row), all its images counted.
+    """
+    index = pd.Index(classes)
+    true, found = (index.get_indexer(pd.Index(np.asarray(part, dtype=object))) for part in (truth, predicted))
+    wrong = true != found
+    mistakes = np.bincount(np.concatenate([true[wrong], found[wrong]]), minlength=len(classes))
+    shown = np.sort(np.argsort(-mistakes, kind="stable")[:MOST])
+    place = np.full(len(classes), -1)
+    place[shown] = np.arange(len(shown))
+    rows, columns = place[true], place[found]
+    both = (rows >= 0) & (columns >= 0)
+    counts = np.zeros((len(shown), len(shown)))
+    np.add.at(counts, (rows[both], columns[both]), 1)
+    totals = np.bincount(true, minlength=len(classes))[shown]
+    return shown, 100 * counts / np.maximum(totals, 1)[:, None]
 
 
 def plot_mistakes(

@@ -82,7 +82,7 @@ class Words:
         """See Column."""
         allowed = set(self.names)
         most = len(allowed) if self.most is None else self.most
-        cells = [cell.split(" ") if cell else [] for cell in values.astype("str")]
+        cells = [text.split(" ") if text else [] for text in map(str, values)]  # a missing cell is "nan"
         good = [
             self.least <= len(words) == len(set(words)) <= most and allowed.issuperset(words)
             for words in cells

@@ -32,6 +32,10 @@ def test_no_word_at_all_is_allowed_where_none_is_needed():
     assert Words(["rust", "scab"]).wrong(pd.Series(["", "rust scab"])).tolist() == [False, False]
 
 
+def test_a_missing_cell_is_refused_and_numbers_count_as_their_digits():
+    assert Words(["1", "2"]).wrong(pd.Series([1, None, "1 2"], dtype=object)).tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("column", "text"),
     [

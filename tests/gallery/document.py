@@ -1,0 +1,83 @@
+"""Writes docs/gallery.md from a run of every competition: ``python -m tests.gallery.document``."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import torch
+
+from tests.gallery.rows import ROWS, Row
+from tests.gallery.run import lines_of, load, run_all
+
+PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
+NOT_YET = (
+    ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
+    ("cdiscount", "a reader of BSON, and several images to one row"),
+    ("carvana-image-masking", "one frame of a GIF as a mask; tiles of large images are there"),
+    ("denoising-dirty-documents", "a task whose output is an image, and a row for each pixel"),
+    (
+        "google-contrails, seti, statoil-iceberg, uw-madison",
+        "a reader of a folder's own: arrays of any bands",
+    ),
+    ("hms-brain-activity", "a reader of parquet spectrograms, and soft labels: shares as the truth"),
+    ("hubmap-kidney, vesuvius-ink", "reading parts of files that do not fit into memory"),
+    ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
+    ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
+    ("rsna-*, siim-covid19, vinbigdata-chest-xray", "DICOM, several images to one row, several raters"),
+    ("severstal, clouds", "masks from run lengths, and masks that may overlap"),
+    ("airbus-ship, sartorius", "instances: several masks of one class an image"),
+)
+"""Competitions that a folder cannot express, and what it would take."""
+
+HEAD = """# Gallery
+
+Public competitions, each a folder in `tests/gallery/` with nothing but what differs from the defaults. Their
+generators write the organiser's own layout (file names, tables, archives); the images are patches of colour,
+so the figures say that all parts work together and nothing about the real task. `make test` runs those marked
+with a dot, `make test-slow` the others.
+
+Lines are those of `competition.py`, with imports and the config, without blank lines and comments. The figure
+is the metric of the sample's hidden test images, after seconds of training on one CPU core.
+
+This page is written by `python -m tests.gallery.document`.
+
+| competition | lines | task | metric | figure | a guess | |
+|---|---:|---|---|---:|---:|---|
+"""
+TAIL = """
+## Not yet
+
+What a folder alone cannot say, and what it would take.
+
+| competition | needs |
+|---|---|
+"""
+
+
+def table_row(row: Row, score: float) -> str:
+    """A competition's line of the table."""
+    competition, _ = load(row.slug)
+    task = next(kind.__name__ for kind in type(competition.task).__mro__ if "pipeline." in kind.__module__)
+    if competition.decision is not None:
+        task += f", {type(competition.decision).__name__}"
+    link = f"[{competition.kaggle_slug}](../tests/gallery/{row.slug}/competition.py)"
+    cells = (lines_of(row.slug), task, competition.metric.name, f"{score:.3f}", f"{row.chance:.3f}")
+    return f"| {link} | {' | '.join(map(str, cells))} | {'•' if row.fast else ''} |\n"
+
+
+def measured(row: Row) -> float:
+    """The score of a run in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        return run_all(row.slug).score
+
+
+def main() -> None:
+    """Run them all and write the page."""
+    torch.set_num_threads(1)
+    table = [table_row(row, measured(row)) for row in ROWS]
+    missing = [f"| {name} | {needs} |\n" for name, needs in NOT_YET]
+    PAGE.write_text(HEAD + "".join(table) + TAIL + "".join(missing), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

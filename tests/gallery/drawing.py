@@ -1,0 +1,56 @@
+"""Generated images that a small network tells apart within seconds, for every folder of the gallery."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SHIFT = 4
+"""Pixels by which an image may be moved."""
+
+
+def balanced(kinds: int, count: int, random: np.random.Generator) -> list[int]:
+    """`count` numbers from 0 to `kinds` - 1, all equally often, shuffled."""
+    return random.permutation(np.arange(count) % kinds).tolist()
+
+
+def hex_ids(count: int, random: np.random.Generator, length: int = 32) -> list[str]:
+    """Different ids as organisers make them of hashes."""
+    return [random.bytes(length // 2).hex() for _ in range(count)]
+
+
+def draw_kind(kind: int, random: np.random.Generator, side: int = 32, noise: float = 25) -> Image.Image:
+    """RGB image of a class: its own blotches of colour, moved a little, under other light and noise."""
+    blotches = np.random.default_rng(kind).integers(0, 256, (4, 4, 3)).astype("uint8")
+    large = Image.fromarray(blotches).resize((side + SHIFT, side + SHIFT), Image.Resampling.BICUBIC)
+    left, top = random.integers(0, SHIFT + 1, 2).tolist()
+    return _lit(np.asarray(large)[top : top + side, left : left + side], random, noise)
+
+
+def draw_labels(present: Iterable[int], kinds: int, random: np.random.Generator, side: int = 32):
+    """RGB image of several labels: each has its own place in a grid, and its own colour there."""
+    across = int(np.ceil(np.sqrt(kinds)))
+    colors = np.random.default_rng(0).permutation(np.linspace(0, 1, kinds, endpoint=False))
+    cells = np.full((across * across, 3), 128.0)
+    for label in present:
+        cells[label] = 255 * np.clip(np.abs((colors[label] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    grid = Image.fromarray(cells.reshape(across, across, 3).astype("uint8"))
+    return _lit(np.asarray(grid.resize((side, side), Image.Resampling.NEAREST)), random, 15)
+
+
+def write_image(image: Image.Image, path: Path, **options) -> None:
+    """Save an image, in a folder that is made where it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+
+
+def some_labels(chances: Sequence[float], random: np.random.Generator) -> list[int]:
+    """Which labels an image gets, each with its own chance; at least one."""
+    found = np.flatnonzero(random.random(len(chances)) < chances)
+    return found.tolist() or [int(random.integers(len(chances)))]
+
+
+def _lit(pixels: np.ndarray, random: np.random.Generator, noise: float) -> Image.Image:
+    changed = pixels * random.uniform(0.75, 1.2) + random.normal(0, noise, pixels.shape)
+    return Image.fromarray(changed.clip(0, 255).astype("uint8"))

@@ -1,0 +1,104 @@
+"""What each competition of the gallery must hand in, and how well a small model of it must do."""
+
+from dataclasses import dataclass, field
+from math import log
+
+from tests.gallery.dog_breed.generator import BREEDS
+from tests.gallery.leaf_classification.generator import SPECIES
+
+P = r"(0|1|0\.\d+|1\.0|\d(\.\d+)?e-\d+)"
+"""A number from 0 to 1 as pandas writes it."""
+FINDINGS = (
+    "ETT - Abnormal,ETT - Borderline,ETT - Normal,NGT - Abnormal,NGT - Borderline,NGT - Incompletely Imaged,"
+    "NGT - Normal,CVC - Abnormal,CVC - Borderline,CVC - Normal,Swan Ganz Catheter Present"
+)
+WHEAT = r"[0-9a-f]{10},([01]\.\d{4}( \d+){4}( [01]\.\d{4}( \d+){4})*)?"
+DISEASE = "(complex|frog_eye_leaf_spot|healthy|powdery_mildew|rust|scab)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A competition.
+
+    Attributes
+    ----------
+    header : the submission's first line, literally.
+    row : regular expression of every other line.
+    chance : score of a guess.
+    margin : by how much the hidden images' score must be better.
+    sums : whether the numbers of each row must add up to 1 within 1e-6.
+    fast : whether ``make test`` runs it; ``make test-slow`` runs the others.
+    """
+
+    slug: str
+    header: str
+    row: str = field(repr=False)
+    chance: float
+    margin: float
+    sums: bool = False
+    fast: bool = False
+
+
+def _row(slug: str, header: str, row: str, chance: float, margin: float, **options: bool) -> Row:
+    return Row(slug=slug, header=header, row=row, chance=chance, margin=margin, **options)
+
+
+ROWS = (
+    _row("aerial_cactus", "id,has_cactus", rf"[0-9a-f]{{32}}\.jpg,{P}", 0.5, 0.4, fast=True),
+    _row("alaska2", "Id,Label", rf"\d{{4}}\.jpg,{P}", 0.5, 0.3),
+    _row("aptos2019", "id_code,diagnosis", r"[0-9a-f]{12},[0-4]", 0, 0.5, fast=True),
+    _row("cassava", "image_id,label", r"\d{10}\.jpg,[0-4]", 0.2, 0.6),
+    _row(
+        "dog_breed",
+        ",".join(["id", *sorted(BREEDS)]),
+        rf"[0-9a-f]{{32}}(,{P}){{120}}",
+        log(120),
+        1.5,
+        sums=True,
+    ),
+    _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4),
+    _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
+    _row("herbarium_2020", "Id,Predicted", r"\d+,\d+", 1 / 200, 0.2),
+    _row("histopathologic_cancer", "id,label", rf"[0-9a-f]{{40}},{P}", 0.5, 0.4),
+    _row("hotel_id_2021", "image,hotel_id", r"[0-9a-f]{16}\.jpg,\d+( \d+){4}", 0.02, 0.4, fast=True),
+    _row("imet_2020", "id,attribute_ids", r"[0-9a-f]{16},\d+( \d+)*", 0.21, 0.2),
+    _row("inaturalist_2019", "id,predicted", r"\d+,\d+", 0.99, 0.4),
+    _row("invasive_species", "name,invasive", rf"\d+,{P}", 0.5, 0.4, fast=True),
+    _row("iwildcam_2019", "Id,Predicted", r"[0-9a-f]{36},\d{1,2}", 1 / 8, 0.5),
+    _row("iwildcam_2020", "Id,Category", r"[0-9a-f]{36},\d{1,3}", 1 / 6, 0.5, fast=True),
+    _row(
+        "leaf_classification",
+        ",".join(["id", *sorted(SPECIES)]),
+        rf"\d+(,{P}){{99}}",
+        log(99),
+        0.8,
+    ),
+    _row("paddy", "image_id,label", r"\d{6}\.jpg,[a-z_]+", 0.1, 0.5),
+    _row("petfinder", "Id,Pawpularity", r"[0-9a-f]{32},\d{1,3}(\.\d+)?", 28.9, 10),
+    _row(
+        "plant_pathology_2020",
+        "image_id,healthy,multiple_diseases,rust,scab",
+        rf"Test_\d+(,{P}){{4}}",
+        0.5,
+        0.3,
+    ),
+    _row(
+        "plant_pathology_2021",
+        "image,labels",
+        rf"[0-9a-f]{{16}}\.jpg,{DISEASE}( {DISEASE})*",
+        0.45,
+        0.25,
+        fast=True,
+    ),
+    _row("plant_seedlings", "file,species", r"[0-9a-f]{8}\.png,[A-Z][A-Za-z -]+", 1 / 12, 0.5),
+    _row("ranzcr_clip", f"StudyInstanceUID,{FINDINGS}", rf"[0-9.]+(,{P}){{11}}", 0.5, 0.2, fast=True),
+    _row("siim_isic", "image_name,target", rf"ISIC_\d{{7}},{P}", 0.5, 0.4),
+    _row("tgs_salt", "id,rle_mask", r"[0-9a-f]{10},(\d+ \d+( \d+ \d+)*)?", 0.2, 0.2, fast=True),
+    _row(
+        "whale_categorization",
+        "Image,Id",
+        r"[0-9a-f]{8}\.jpg,(new_whale|w_[0-9a-f]{8})( (new_whale|w_[0-9a-f]{8})){4}",
+        0.1,
+        0.3,
+    ),
+)

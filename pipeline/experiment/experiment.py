@@ -2,7 +2,6 @@
 taken as it is."""
 
 import datetime
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,20 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.base.errors import name_some
 from pipeline.base.files import digest, write_json
 from pipeline.base.paths import Paths
 from pipeline.base.progress import progress, say
 from pipeline.competition.base import Competition
-from pipeline.competition.identity import (
-    prediction_code,
-    scoring_code,
-    training_code,
-    training_options,
-    weights_identity,
-)
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
+from pipeline.experiment.description import changed, describe, prediction_identity, training_identity
 from pipeline.experiment.sharing import (
     begin_prediction,
     is_trained,
@@ -75,23 +67,8 @@ class Experiment:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that the run's result depends on; see `pipeline.competition.identity`."""
-        options = self.config.effective().to_json()
-        options["train"].pop("workers")
-        options["predict"].pop("batch_size")
-        options["model"].pop("weights")
-        return {
-            "config": options,
-            "data": self.source_kind,
-            "train_data": self.data.train_identity,
-            "test_data": self.data.test_identity,
-            "weights": weights_identity(self.config),
-            "code": {
-                "training": training_code(self.competition, self.config),
-                "prediction": prediction_code(self.competition),
-                "scoring": scoring_code(self.competition),
-            },
-        }
+        """All that the run's result depends on."""
+        return describe(self.competition, self.config, self.source_kind, self.data)
 
     @cached_property
     def run(self) -> Run:
@@ -167,21 +144,14 @@ class Experiment:
 
     def training_identity(self, fold: int) -> str:
         """What the weights of a fold depend on."""
+        # Epochs of several versions of the code equal no other run's.
+        own = self.run.name if self._changes_since_it_began else ""
         inside = self.folds["image_id"][self.folds["fold"] == fold].tolist()
-        split = {"train_data": self.data.train_identity, "classes": self.data.classes}
-        parts = {**split, "fold": fold, "valid": inside, "options": training_options(self.config)}
-        parts |= {"weights": self.identity["weights"], "code": self.identity["code"]["training"]}
-        if self._changes_since_it_began:
-            # Epochs of several versions of the code: no other run's fold is equal.
-            parts["continued"] = self.run.name
-        return digest(parts, length=16)
+        return training_identity(self.identity, self.config, self.data.classes, fold, inside, own)
 
     def prediction_identity(self, fold: int, split: str) -> str:
         """What the predictions of a fold depend on."""
-        config = self.identity["config"]
-        parts = [self.training_identity(fold), config["predict"], config["train"]["keep"]]
-        test = self.data.test_identity if split == "test" else ""
-        return digest([*parts, self.identity["code"]["prediction"], split, test], length=16)
+        return prediction_identity(self.identity, self.training_identity(fold), split)
 
     def train(self) -> None:
         """Train every fold that is not trained yet."""
@@ -283,24 +253,3 @@ def _read_folds(path: Any) -> pd.DataFrame | None:
         return pd.read_parquet(path)[["image_id", "fold"]]
     except (OSError, ValueError, KeyError):
         return None
-
-
-def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What of a run's identity is not as it was, for people."""
-    found = []
-    now = json.loads(json.dumps(now))  # as it would be read: with lists for tuples
-    old, new = before.get("config", {}), now["config"]
-    for group in new:
-        for name, value in new[group].items():
-            if old.get(group, {}).get(name) != value:
-                found.append(f"--{group}.{name.replace('_', '-')} {old.get(group, {}).get(name)} -> {value}")
-    for key, text in (("train_data", "training data"), ("test_data", "test data"), ("weights", "weights")):
-        if before.get(key) != now[key]:
-            found.append(f"other {text}")
-    files = set()
-    for part, code in now["code"].items():
-        known = before.get("code", {}).get(part, {})
-        files |= {name for name in {*code, *known} if code.get(name) != known.get(name)}
-    if files:
-        found.append(f"other code: {name_some(sorted(files))}")
-    return found

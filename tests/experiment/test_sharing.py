@@ -12,7 +12,8 @@ from pipeline.base.errors import UserError
 from pipeline.base.paths import Paths
 from pipeline.competition.prepared import Prepared
 from pipeline.experiment import experiment as experiments
-from pipeline.experiment.experiment import Experiment, changed
+from pipeline.experiment.description import changed
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.sharing import (
     begin_prediction,
     mark_predicted,

@@ -1,0 +1,89 @@
+"""What a run and its folds depend on, put together of the parts in `pipeline.competition.identity`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.base.errors import name_some
+from pipeline.base.files import digest
+from pipeline.competition.base import Competition
+from pipeline.competition.identity import (
+    prediction_code,
+    scoring_code,
+    training_code,
+    training_options,
+    weights_identity,
+)
+from pipeline.competition.prepared import Prepared
+from pipeline.config.config import Config
+
+
+def describe(competition: Competition, config: Config, source_kind: str, data: Prepared) -> dict[str, Any]:
+    """All that a run's result depends on, as its config.json keeps it."""
+    options = config.effective().to_json()
+    options["train"].pop("workers")
+    options["predict"].pop("batch_size")
+    options["model"].pop("weights")  # their content counts
+    return {
+        "config": options,
+        "data": source_kind,
+        "train_data": data.train_identity,
+        "test_data": data.test_identity,
+        "weights": weights_identity(config),
+        "code": {
+            "training": training_code(competition, config),
+            "prediction": prediction_code(competition),
+            "scoring": scoring_code(competition),
+        },
+    }
+
+
+def training_identity(
+    about: dict[str, Any], config: Config, classes: Sequence[str], fold: int, inside: Sequence[str], own: str
+) -> str:
+    """What the weights of a fold depend on.
+
+    Parameters
+    ----------
+    about : what `describe` gave.
+    inside : ids of the images in the fold.
+    own : a name that makes it equal no other run's fold, or an empty text.
+    """
+    parts = {"train_data": about["train_data"], "classes": list(classes), "fold": fold, "valid": list(inside)}
+    parts |= {"options": training_options(config), "weights": about["weights"]}
+    return digest({**parts, "code": about["code"]["training"], "own": own}, length=16)
+
+
+def prediction_identity(about: dict[str, Any], training: str, split: str) -> str:
+    """What the predictions of a fold depend on.
+
+    Parameters
+    ----------
+    training : what `training_identity` gave.
+    split : oof or test.
+    """
+    test = about["test_data"] if split == "test" else ""
+    config = about["config"]
+    parts = [training, config["predict"], config["train"]["keep"], about["code"]["prediction"], split, test]
+    return digest(parts, length=16)
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What of a run's identity is not as it was, for people."""
+    found = []
+    now = json.loads(json.dumps(now))  # as it would be read: with lists for tuples
+    old, new = before.get("config", {}), now["config"]
+    for group in new:
+        for name, value in new[group].items():
+            if old.get(group, {}).get(name) != value:
+                found.append(f"--{group}.{name.replace('_', '-')} {old.get(group, {}).get(name)} -> {value}")
+    for key, text in (("train_data", "training data"), ("test_data", "test data"), ("weights", "weights")):
+        if before.get(key) != now[key]:
+            found.append(f"other {text}")
+    files = set()
+    for part, code in now["code"].items():
+        known = before.get("code", {}).get(part, {})
+        files |= {name for name in {*code, *known} if code.get(name) != known.get(name)}
+    if files:
+        found.append(f"other code: {name_some(sorted(files))}")
+    return found

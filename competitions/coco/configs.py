@@ -31,7 +31,7 @@ FAST = Config(
         amp=False,
         max_minutes=20,
     ),
-    predict=PredictConfig(flip=True, batch_size=8),
+    predict=PredictConfig(flip=False, batch_size=8),
 )
 """One stage on a CPU: what 464 images can teach in less than half an hour."""
 

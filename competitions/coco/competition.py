@@ -17,11 +17,9 @@ from pipeline.competition.base import OtherFormat
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.boxes import box_array, repair_boxes
 from pipeline.frame.coco_json import read_coco
-from pipeline.frame.submission import SubmissionFormat
 from pipeline.metrics.coco_ap import COCO_AP, coco_figures, coco_scores
 from pipeline.metrics.voc_ap import voc_ap
 from pipeline.raw.files import RawFiles
-from pipeline.tasks.detection.columns import BoxString, box_cells
 from pipeline.tasks.detection.task import Detection
 
 TRAIN_FILE, TEST_FILE = "annotations/instances_train2017.json", "annotations/image_info_test2017.json"
@@ -60,7 +58,7 @@ class Competition(base.Competition):
     """The competition. It has no mirror: 19 GB in several archives; fetch what you need, and give it as
     RAW=."""
 
-    task = Detection(tuple(CATEGORIES))
+    task = Detection(categories=CATEGORIES)
     metric = COCO_AP
     other_formats = {"coco": OtherFormat(".results.json", write_results)}  # noqa: RUF012  read by name alone
 
@@ -86,23 +84,12 @@ class Competition(base.Competition):
             scores["mask_AP"] = coco_scores(truth, predictions, classes, kind="segm")["AP"]
         return scores
 
-    def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
-        """image_id and the boxes as text."""
-        return SubmissionFormat("image_id", {"PredictionString": BoxString(tuple(CATEGORIES.values()))})
-
-    def to_submission(
-        self, predictions: pd.DataFrame, test: pd.DataFrame, classes: Sequence[str]
-    ) -> pd.DataFrame:
-        """The boxes of each image, with COCO's own category ids; an image may have none."""
-        cells = box_cells(predictions, CATEGORIES)
-        return pd.DataFrame({"image_id": predictions["image_id"], "PredictionString": cells})
-
     def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:
         """See `competitions.coco.sample`."""
         return write_sample(raw, seed)
 
 
-def _check_categories(categories: dict[str, int], path: Path) -> None:
+def _check_categories(categories: dict[str, int | str], path: Path) -> None:
     wrong = [name for name, number in categories.items() if CATEGORIES.get(name) != number]
     if wrong:
         raise UserError(

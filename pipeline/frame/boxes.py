@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.base.errors import name_some
+from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
+from pipeline.frame.headers import image_size
 
 PARALLEL = ("boxes", "labels", "crowd", "masks", "areas")
 """Columns that hold one value for each box."""
@@ -39,12 +40,19 @@ def repair_boxes(frame: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : truth frame; see `pipeline.frame.boxes`. It is left as it is.
+    frame : truth frame; see `pipeline.frame.boxes`. It is left as it is. Without width and height, these are
+        read from the images' files.
 
     Returns
     -------
     The frame with shorter lists where boxes were dropped. Masks and areas of clipped boxes stay the same.
+
+    Raises
+    ------
+    UserError : a box leaves the size that the frame gives its image, and the file has another: boxes that
+        are cut to a wrong size are wrong themselves.
     """
+    frame = _with_sizes(frame)
     present = [column for column in PARALLEL if column in frame]
     repaired: dict[str, list[list]] = {column: [] for column in present}
     found: dict[str, list[str]] = {}
@@ -69,6 +77,28 @@ def repair_boxes(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(
         **{column: pd.Series(cells, frame.index, object) for column, cells in repaired.items()}
     )
+
+
+def _with_sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with width and height, which are the files' own wherever a box is to be clipped."""
+    sides = ["width", "height"]
+    files = frame[["image_id", "path"]].itertuples(index=False, name=None) if "path" in frame else ()
+    if not set(sides) <= set(frame.columns):
+        sizes = np.array([image_size(path, image_id) for image_id, path in files], dtype=np.int64)
+        return frame.assign(**dict(zip(sides, sizes.reshape(-1, 2).T, strict=True)))
+    wrong = []
+    rows = zip(files, frame["boxes"], frame["width"], frame["height"], strict=False)
+    for (image_id, path), boxes, width, height in rows:
+        outside = (box_array(boxes)[:, 2:] - ROUNDING > [width, height]).any()
+        if outside and (size := image_size(path, image_id)) != (width, height):
+            wrong.append(f"{image_id} ({width:g} x {height:g}, the file {size[0]} x {size[1]})")
+    if wrong:
+        raise UserError(
+            f"{len(wrong):,} image(s) have another size than their annotations say, and boxes outside it: "
+            f"{name_some(wrong)}; use the images that were annotated, or where the boxes fit and only the "
+            'size is wrong, write repair_boxes(frame.drop(columns=["width", "height"])) in load_train'
+        )
+    return frame
 
 
 _TEXTS = {

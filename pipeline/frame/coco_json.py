@@ -3,25 +3,33 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from faster_coco_eval.core import mask as coco_mask
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
+from pipeline.frame.coco_masks import mask_area, mask_text, numbers_in
+from pipeline.frame.label_files import marked
 from pipeline.frame.pairing import LOST_SHARE, pair_labels
+
+BEYOND = 2**63
+"""Ids are below this, so that a column of them has a type."""
+LARGEST = 10**6
+"""Longest side of an image in pixels."""
 
 
 def read_coco(
     path: Path, images: pd.DataFrame, tolerance: float = LOST_SHARE
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read an instances file and join it to the image files by their names without suffix.
+) -> tuple[pd.DataFrame, dict[str, int | str]]:
+    """Read an instances file and join it to the image files by their names without suffix, and by their
+    folders' where the file lists one name in several folders.
 
     Images without annotations have empty lists, as all have where the file lists no annotations at all (an
     ``image_info`` file). Images without a file and files that are not listed are left out and named. Run
-    lengths are compressed. Polygons of fewer than three points are left out of a mask, and counted.
+    lengths are compressed. Polygons of fewer than three points are left out of a mask, and counted; an area
+    that is no finite number from 0 on is replaced by that of the mask or box, and counted.
 
     Parameters
     ----------
@@ -32,7 +40,7 @@ def read_coco(
     Returns
     -------
     frame : truth frame with areas (see `pipeline.frame.boxes`) and ``coco_id``, the file's own
-        integer image id.
+        image id, an integer or a text.
     categories : name -> the file's own id, ascending by id. COCO's go from 1 to 90 and have gaps.
 
     Raises
@@ -43,68 +51,48 @@ def read_coco(
     content = _load(path)
     categories = _categories(content["categories"], path)
     name_of = {number: name for name, number in categories.items()}
-    listed = _listed_images(content["images"], path)
+    listed = _listed_images(content["images"], images, path)
     _refuse_twice([entry.get("id") for entry in content["annotations"]], "annotation id", path)
-    by_image: dict[int, list[dict]] = {number: [] for number in listed["coco_id"]}
+    by_image: dict[int | str, list[dict]] = {number: [] for number in listed["coco_id"]}
     for entry in content["annotations"]:
         for key, known, kind in (("image_id", by_image, "image"), ("category_id", name_of, "category")):
-            if type(entry.get(key)) is not int or entry[key] not in known:
+            if _id(entry.get(key)) not in known:
                 raise UserError(
-                    f"{path}: annotation {entry.get('id')} has the {kind} id {entry.get(key)}, which the "
+                    f"{path}: annotation {entry.get('id')} has the {kind} id {entry.get(key)!r}, which the "
                     "file does not list; repair or remove it"
                 )
         by_image[entry["image_id"]].append(entry)
     columns: dict[str, list] = {name: [] for name in ("boxes", "labels", "crowd", "masks", "areas")}
-    short: list[Any] = []
+    left_out: dict[str, list] = {kind: [] for kind in _LEFT_OUT}
     for number, height, width in zip(listed["coco_id"], listed["height"], listed["width"], strict=True):
         entries = by_image[number]
-        masks = [_mask(entry, height, width, path, short) for entry in entries]
+        masks = [_mask(entry, (height, width), path, left_out["short"]) for entry in entries]
         boxes = [_box(entry, path) for entry in entries]
         columns["boxes"].append(boxes)
         columns["labels"].append([name_of[entry["category_id"]] for entry in entries])
-        columns["crowd"].append([int(bool(entry.get("iscrowd", 0))) for entry in entries])
+        columns["crowd"].append([_crowd(entry, path) for entry in entries])
         columns["masks"].append(masks)
         columns["areas"].append(
             [
-                float(entry["area"])
-                if type(entry.get("area")) in (int, float)
-                else mask_area(mask, box, height, width)
+                _area(entry, mask, box, (height, width), left_out["area"])
                 for entry, mask, box in zip(entries, masks, boxes, strict=True)
             ]
         )
-    if short:
-        say(
-            f"warning: {len(short):,} polygon(s) of fewer than three points left out of their masks: "
-            f"annotation {name_some(short)} ({path})"
-        )
+    for kind, ids in left_out.items():
+        if ids:
+            say(f"warning: {len(ids):,} {_LEFT_OUT[kind]}: annotation {name_some(ids)} ({path})")
     frame = listed.assign(**columns)
     paired = pair_labels(frame, images, str(path), "the image files", tolerance)
     # Rows without a partner, left out by now, had made floats of whole numbers.
-    return paired.astype(dict.fromkeys(("coco_id", "width", "height"), "int64")), categories
+    return paired.astype(
+        {"width": "int64", "height": "int64", "coco_id": listed["coco_id"].dtype}
+    ), categories
 
 
-def run_lengths(mask: str, box: list[float], height: int, width: int) -> dict:
-    """The COCO run lengths ({"size": [height, width], "counts": bytes}) of one mask of a frame.
-
-    Parameters
-    ----------
-    mask : JSON of polygons or of compressed run lengths; an empty text stands for the rectangle `box`.
-    box : x1, y1, x2, y2.
-    """
-    x1, y1, x2, y2 = box
-    shape = json.loads(mask) if mask else [[x1, y1, x2, y1, x2, y2, x1, y2]]
-    if isinstance(shape, dict):
-        return {"size": list(shape["size"]), "counts": shape["counts"].encode("ascii")}
-    polygons = coco_mask.frPyObjects(shape, height, width)
-    assert isinstance(polygons, list)  # as it was given one
-    return coco_mask.merge(polygons)
-
-
-def mask_area(mask: str, box: list[float], height: int, width: int) -> float:
-    """Pixels of a mask; of a box without one, width times height."""
-    if not mask:
-        return float((box[2] - box[0]) * (box[3] - box[1]))
-    return float(coco_mask.area(run_lengths(mask, box, height, width)))
+_LEFT_OUT = {
+    "short": "polygon(s) of fewer than three points left out of their masks",
+    "area": "area(s) that are no finite number from 0 on, replaced by those of the masks or boxes",
+}
 
 
 def _load(path: Path) -> dict[str, list[dict]]:
@@ -112,8 +100,12 @@ def _load(path: Path) -> dict[str, list[dict]]:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} is missing: check that the raw files are complete") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): get the file again") from error
     except ValueError as error:
         raise UserError(f"{path} is not well-formed JSON ({error}): get the file again") from error
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply for a COCO annotation file: get it again") from None
     if isinstance(content, dict):
         content = {"annotations": [], **content}
     for key in ("images", "categories", "annotations"):
@@ -123,33 +115,68 @@ def _load(path: Path) -> dict[str, list[dict]]:
     return content
 
 
-def _categories(entries: list[dict], path: Path) -> dict[str, int]:
+def _id(value: Any) -> int | str | None:
+    """An id as pycocotools matches it: 7.0 is 7, and a text is itself. None for what is no id."""
+    if isinstance(value, str):
+        return value or None
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return int(value) if whole and abs(value) < BEYOND else None
+
+
+def _categories(entries: list[dict], path: Path) -> dict[str, int | str]:
     wrong = [
-        entry
-        for entry in entries
-        if type(entry.get("id")) is not int or not isinstance(entry.get("name"), str)
+        entry for entry in entries if _id(entry.get("id")) is None or not isinstance(entry.get("name"), str)
     ]
     if wrong:
-        raise UserError(f"{path}: the category {wrong[0]} lacks a name or an integer id; complete it")
-    _refuse_twice([entry["id"] for entry in entries], "category id", path)
+        raise UserError(f"{path}: the category {str(wrong[0])[:200]} lacks a name or an id; complete it")
+    _refuse_twice([_id(entry["id"]) for entry in entries], "category id", path)
     _refuse_twice([entry["name"] for entry in entries], "category name", path)
-    return {entry["name"]: entry["id"] for entry in sorted(entries, key=lambda entry: entry["id"])}
+    named = {entry["name"]: number for entry in entries if (number := _id(entry["id"])) is not None}
+    return dict(sorted(named.items(), key=lambda item: (isinstance(item[1], str), item[1])))
 
 
-def _listed_images(entries: list[dict], path: Path) -> pd.DataFrame:
+def _listed_images(entries: list[dict], images: pd.DataFrame, path: Path) -> pd.DataFrame:
+    sizes: list[tuple] = []
     for entry in entries:
-        sizes: list[Any] = [entry.get(key) for key in ("id", "width", "height")]
-        if any(type(size) is not int for size in sizes) or min(sizes[1:]) < 1 or not entry.get("file_name"):
+        size = tuple(_id(entry.get(key)) for key in ("width", "height"))
+        sizes.append(size)
+        sound = all(isinstance(side, int) and 0 < side <= LARGEST for side in size)
+        if not sound or _id(entry.get("id")) is None or not entry.get("file_name"):
             raise UserError(
-                f"{path}: the image {entry.get('id')} lacks a file_name, or an integer id, width or height; "
-                "complete or remove it"
+                f"{path}: the image {str(entry.get('id'))[:40]} lacks a file_name, an id, or a width and "
+                "height in whole pixels; complete or remove it"
             )
-    _refuse_twice([entry["id"] for entry in entries], "image id", path)
-    stems = [str(entry["file_name"]).replace("\\", "/").rpartition("/")[2] for entry in entries]
-    stems = [name.rpartition(".")[0] or name for name in stems]
-    columns = {name: [entry[name] for entry in entries] for name in ("width", "height")}
-    frame = pd.DataFrame({"image_id": stems, "coco_id": [entry["id"] for entry in entries], **columns})
+    ids = [_id(entry["id"]) for entry in entries]
+    _refuse_twice(ids, "image id", path)
+    if len({type(number) for number in ids}) > 1:
+        raise UserError(f"{path} has both numbers and texts as image ids: write all of them as one kind")
+    names = [str(entry["file_name"]).replace("\\", "/") for entry in entries]
+    widths, heights = ([size[side] for size in sizes] for side in range(2))
+    frame = pd.DataFrame(
+        {"image_id": _image_ids(names, images), "coco_id": ids, "width": widths, "height": heights}
+    )
     return frame.astype({"image_id": "str"})
+
+
+def _image_ids(names: list[str], images: pd.DataFrame) -> list[str]:
+    """The name without folder and suffix of each listed file; where several have the same, the id of the
+    image file whose path ends as the listed one does, or else the name with its folder."""
+    stems = [_stem(name.rpartition("/")[2]) for name in names]
+    counts = Counter(stems)
+    depths = {name.count("/") + 1 for name, stem in zip(names, stems, strict=True) if counts[stem] > 1}
+    parts = [
+        (image_id, Path(path).parts)
+        for image_id, path in zip(images["image_id"], images["path"], strict=True)
+    ]
+    at = {"/".join(found[-depth:]): image_id for depth in depths for image_id, found in parts}
+    return [
+        stem if counts[stem] == 1 else at.get(name, _stem(name))
+        for name, stem in zip(names, stems, strict=True)
+    ]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
 
 
 def _refuse_twice(ids: list, what: str, path: Path) -> None:
@@ -158,80 +185,40 @@ def _refuse_twice(ids: list, what: str, path: Path) -> None:
         raise UserError(f"{path} uses the {what}(s) {name_some(twice)} more than once: keep one of each")
 
 
-def _numbers(value: Any) -> TypeGuard[list[float]]:
-    """Whether `value` is a list of numbers; True and False are none."""
-    return isinstance(value, list) and all(type(number) in (int, float) for number in value)
+def _crowd(entry: dict, path: Path) -> int:
+    crowd = marked(entry.get("iscrowd"))
+    if crowd is None:
+        raise UserError(
+            f"{path}: annotation {entry.get('id')} has the iscrowd {entry['iscrowd']!r}, which is neither 0 "
+            "nor 1; correct it"
+        )
+    return crowd
 
 
-def _integers(value: Any) -> TypeGuard[list[int]]:
-    """Whether `value` is a list of integers; True and False are none."""
-    return isinstance(value, list) and all(type(number) is int for number in value)
+def _area(entry: dict, mask: str, box: list[float], size: tuple[int, int], wrong: list) -> float:
+    """The area given, or that of the mask or box; ids with an area that makes no sense go to `wrong`."""
+    given = entry.get("area")
+    if given is not None:
+        numbers = numbers_in([given])
+        if numbers and 0 <= numbers[0] < np.inf:
+            return numbers[0]
+        wrong.append(entry.get("id"))
+    return mask_area(mask, box, *size)
 
 
 def _box(entry: dict, path: Path) -> list[float]:
-    box = entry.get("bbox")
-    if not _numbers(box) or len(box) != 4:
+    box = numbers_in(entry.get("bbox"))
+    if box is None or len(box) != 4:
         raise UserError(
-            f"{path}: annotation {entry.get('id')} has the bbox {box}, and four numbers are expected"
+            f"{path}: annotation {entry.get('id')} has the bbox {str(entry.get('bbox'))[:100]}, and four "
+            "numbers are expected"
         )
-    x, y, width, height = map(float, box)
+    x, y, width, height = box
     return [x, y, x + width, y + height]
 
 
-def _mask(entry: dict, height: int, width: int, path: Path, short: list) -> str:
-    """JSON of the mask, or an empty text where there is none; ids with too short polygons go to `short`."""
-    shape = entry.get("segmentation")
-    if not shape:
-        return ""
-    if isinstance(shape, dict):
-        return _compressed(shape, [height, width], f"{path}: annotation {entry.get('id')}")
-    if not isinstance(shape, list) or not all(_numbers(polygon) for polygon in shape):
-        raise UserError(
-            f"{path}: annotation {entry.get('id')} has a segmentation that is no list of polygons"
-        )
-    if any(len(polygon) % 2 or not np.isfinite(polygon).all() for polygon in shape):
-        raise UserError(
-            f"{path}: annotation {entry.get('id')} has a polygon that is not made of pairs of finite numbers"
-        )
-    kept = [polygon for polygon in shape if len(polygon) >= 6]
-    short.extend([entry.get("id")] * (len(shape) - len(kept)))
-    return json.dumps(kept, separators=(",", ":")) if kept else ""
-
-
-def _compressed(shape: dict, size: list[int], name: str) -> str:
-    """Run lengths as JSON with ASCII counts, once they are known to fill the image exactly."""
-    counts = shape.get("counts")
-    if shape.get("size") != size:
-        raise UserError(f"{name} has run lengths of the size {shape.get('size')} in an image of {size}")
-    if isinstance(counts, str):
-        lengths = _lengths(counts)
-    elif _integers(counts):
-        lengths = counts
-    else:
-        lengths = [-1]
-    if min(lengths, default=-1) < 0 or sum(lengths) != size[0] * size[1]:
-        raise UserError(f"{name} has run lengths that do not add up to its {size[0] * size[1]:,} pixels")
-    if not isinstance(counts, str):
-        packed = coco_mask.frPyObjects(shape, *size)
-        assert isinstance(packed, dict)  # as it was given one
-        counts = packed["counts"].decode("ascii")
-    return json.dumps({"size": size, "counts": counts}, separators=(",", ":"))
-
-
-def _lengths(counts: str) -> list[int]:
-    """The numbers in COCO's compressed text: six bits a character, each from the third the difference to the
-    last but one. The library reads them without a check, beyond the end of its memory if need be."""
-    lengths: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            return [-1]
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                value -= 1 << shift
-            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-            value = shift = 0
-    return [-1] if shift else lengths
+def _mask(entry: dict, size: tuple[int, int], path: Path, short: list) -> str:
+    """The mask as text; ids with too short polygons go to `short`."""
+    text, count = mask_text(entry.get("segmentation"), *size, f"{path}: annotation {entry.get('id')}")
+    short.extend([entry.get("id")] * count)
+    return text

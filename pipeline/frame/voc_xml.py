@@ -1,5 +1,6 @@
 """PASCAL VOC's annotation files (http://host.robots.ox.ac.uk/pascal/VOC/): one XML for each image."""
 
+import codecs
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -8,8 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.base.errors import UserError
+from pipeline.frame.headers import image_size
+from pipeline.frame.label_files import files_of, marked
 from pipeline.frame.pairing import LOST_SHARE, pair_labels
-from pipeline.frame.yolo_txt import image_size
+
+PARSED = ("utf-8", "utf-16", "ascii", "iso8859-1")
+"""Encodings that the parser reads by itself, by Python's names."""
+LARGEST = 10**7
+"""Pixels that no side of an image has."""
 
 
 def read_voc(
@@ -36,7 +43,7 @@ def read_voc(
     ------
     UserError : no XML files, or a malformed one; names the file and the line.
     """
-    files = sorted(folder.glob("*.xml"))
+    files = files_of(folder, ".xml")
     if not files:
         raise UserError(f"{folder} has no XML files: check that the raw files are complete")
     rows = [(file.stem, *_read(file, first_pixel)) for file in files]
@@ -59,24 +66,64 @@ def read_voc(
 
 def _read(file: Path, first_pixel: int) -> tuple[int, int, list, list, list, list]:
     """width, height (0 where the file does not say), boxes, labels, crowd and masks of one file."""
-    content = file.read_bytes()
     try:
-        root = ET.fromstring(content)
-    except ET.ParseError as error:
-        raise UserError(f"{file}, line {error.position[0]} is not well-formed XML ({error.msg})") from error
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}): get the file again") from error
+    root = _annotation(_parsed(content, file), file)
     # The parser forgets lines, and only a message needs them.
-    starts = [match.start() for match in re.finditer(rb"<object[\s>]", content)]
+    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?object[\s>]", content, re.IGNORECASE)]
     boxes, labels, crowd = [], [], []
-    for number, element in enumerate(root.findall("object")):
+    for number, element in enumerate(root.findall(".//object")):
         line = content.count(b"\n", 0, starts[number]) + 1 if number < len(starts) else "?"
+        where = f"{file}, line {line}: the object"
         name = (element.findtext("name") or "").strip()
         if not name:
-            raise UserError(f"{file}, line {line}: the object has no name; add it or remove the object")
-        boxes.append(_box(element, first_pixel, f"{file}, line {line}: the object {name}"))
+            raise UserError(f"{where} has no name; add it or remove the object")
+        if element.find(".//object") is not None:
+            raise UserError(f"{where} {name} holds another object; end it before the next begins")
+        boxes.append(_box(element, first_pixel, f"{where} {name}"))
         labels.append(name)
-        crowd.append(int((element.findtext("difficult") or "0").strip() == "1"))
+        difficult = marked(word := element.findtext("difficult"))
+        if difficult is None:
+            raise UserError(
+                f"{where} {name} has the difficult {word!r}, which is neither 0 nor 1; correct it"
+            )
+        crowd.append(difficult)
     width, height = (_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
     return width, height, boxes, labels, crowd, [""] * len(boxes)
+
+
+def _parsed(content: bytes, file: Path) -> ET.Element:
+    """The root. Tags lose their namespaces and capital letters."""
+    text: bytes | str = content
+    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)", content)
+    name = declared[1].decode("ascii", "replace") if declared else "utf-8"
+    try:
+        if declared and codecs.lookup(name).name not in PARSED:
+            text = content.decode(name)
+        root = ET.fromstring(text)
+    except ET.ParseError as error:
+        raise UserError(f"{file}, line {error.position[0]} is not well-formed XML ({error.msg})") from error
+    except (LookupError, ValueError) as error:  # no such encoding, and no such text in it
+        raise UserError(
+            f"{file} says that its encoding is {name!r}, and cannot be read in it; save it as UTF-8"
+        ) from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2].lower()
+    return root
+
+
+def _annotation(root: ET.Element, file: Path) -> ET.Element:
+    """The one annotation in a file, at its root or in what wraps it."""
+    found = list(root.iter("annotation"))
+    if len(found) != 1:
+        what = "holds no annotation" if not found else f"holds {len(found)} annotations"
+        raise UserError(
+            f"{file} {what} (its first element is {root.tag}): each image has one file of its own, with one "
+            "annotation in PASCAL VOC's XML"
+        )
+    return found[0]
 
 
 def _box(element: ET.Element, first_pixel: int, where: str) -> list[float]:
@@ -93,5 +140,9 @@ def _box(element: ET.Element, first_pixel: int, where: str) -> list[float]:
 
 
 def _whole(text: str | None) -> int:
-    text = (text or "").strip()
-    return int(text) if text.isdecimal() else 0
+    """A side in pixels, whole numbers with a point included; 0 where there is none."""
+    try:
+        side = float(text or "")
+    except ValueError:
+        return 0
+    return int(side) if side.is_integer() and 0 < side < LARGEST else 0

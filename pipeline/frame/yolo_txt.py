@@ -4,16 +4,16 @@ A row may hold a polygon instead, ``class x1 y1 x2 y2 x3 y3 ...``, as Ultralytic
 """
 
 import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
+from pipeline.frame.headers import image_size
+from pipeline.frame.label_files import files_of
 
 TOLERANCE = 1e-3
 """By how much a share may leave 0 to 1: labels are rounded."""
@@ -38,7 +38,7 @@ def read_yolo(labels: Path, images: pd.DataFrame, names: Sequence[str]) -> pd.Da
     """
     if not labels.is_dir():
         raise UserError(f"{labels} is no folder of label files: check that the raw files are complete")
-    files = {file.stem: file for file in sorted(labels.glob("*.txt")) if file.name != "classes.txt"}
+    files = {file.stem: file for file in files_of(labels, ".txt") if file.name != "classes.txt"}
     without_image = sorted(set(files) - set(images["image_id"]))
     without_file = sorted(set(images["image_id"]) - set(files))
     if len(without_file) == len(images):
@@ -61,29 +61,14 @@ def read_yolo(labels: Path, images: pd.DataFrame, names: Sequence[str]) -> pd.Da
 _NO_LABELS = "images without label files, taken to show no objects"
 
 
-def image_size(path: str | Path, image_id: str) -> tuple[int, int]:
-    """Width and height in pixels, as decoded: a header that asks for a quarter turn swaps them.
-
-    Raises
-    ------
-    UserError : the file is missing or no image; names `image_id`.
-    """
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = image.size
-            return (height, width) if turned else (width, height)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        reason = str(error).replace(str(path), "the file")
-        raise UserError(f"image {image_id}: {path} is no readable image ({reason}); replace it") from error
-
-
 def _read(file: Path, width: int, height: int, names: Sequence[str]) -> list[tuple[list[float], str, str]]:
     """(box, class name, mask) of each row that is not blank."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not a text file in UTF-8: get the file again") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}): get the file again") from error
     return [
         _parse(line.split(), width, height, names, f"{file}, line {number}")
         for number, line in enumerate(lines, start=1)
@@ -99,15 +84,17 @@ def _parse(
             f"{where} has {len(words)} values; a class and 4 numbers of a box, or 3 or more points of a "
             "polygon, are expected"
         )
-    if not (words[0].isascii() and words[0].isdecimal()) or int(words[0]) >= len(names):
-        raise UserError(f"{where} has the class {words[0]!r}, and they go from 0 to {len(names) - 1}")
+    # Compared as text: Python refuses to make an integer of thousands of digits.
+    number = words[0].lstrip("0") or "0"
+    if number not in map(str, range(len(names))):
+        raise UserError(f"{where} has the class {words[0][:40]!r}, and they go from 0 to {len(names) - 1}")
     try:
         values = np.array([float(word) for word in words[1:]])
     except ValueError as error:
         raise UserError(f"{where} is no row of numbers ({error}); repair it") from error
     if not ((values >= -TOLERANCE) & (values <= 1 + TOLERANCE)).all():
         raise UserError(f"{where} has a coordinate outside 0 to 1: they are shares of width and height")
-    name = names[int(words[0])]
+    name = names[int(number)]
     if len(words) == 5:
         centre, size = values[:2], values[2:]
         corners = np.concatenate([centre - size / 2, centre + size / 2])

@@ -15,7 +15,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as coco_mask
 
 from pipeline.frame.boxes import box_array
-from pipeline.frame.coco_json import mask_area, run_lengths
+from pipeline.frame.coco_masks import mask_area, run_lengths
 from pipeline.metrics.metric import Metric
 
 Kind = Literal["bbox", "segm"]

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from pipeline.base.errors import UserError
+from pipeline.frame.headers import image_size
 from pipeline.frame.voc_xml import read_voc
-from pipeline.frame.yolo_txt import image_size, read_yolo
+from pipeline.frame.yolo_txt import read_yolo
 
 XML = """<annotation>
   <size><width>100</width><height>50</height><depth>3</depth></size>
@@ -84,6 +85,59 @@ class TestVoc:
         with pytest.raises(UserError, match=message):
             read_voc(written(tmp_path, a_xml=XML.replace(old, new)), images)
 
+    @pytest.mark.parametrize(
+        "old, new",
+        [
+            ("<annotation>", '<v:annotation xmlns:v="urn:voc">'),
+            ("<annotation>", '<annotation xmlns="urn:voc">'),
+            ("<annotation>", "<data><annotation>"),
+            ("<difficult>1<", "<difficult>True<"),
+            ("<width>100<", "<width>100.0<"),
+            ("<object>", "<Object>"),
+        ],
+    )
+    def test_other_ways_to_write_the_same(self, tmp_path, images, old, new):
+        text = XML.replace(old, new)
+        if "<v:" in new:
+            text = text.replace("</annotation>", "</v:annotation>")
+        text = text.replace("</annotation>", "</annotation></data>") if "<data>" in new else text
+        text = text.replace("</object>", "</Object>") if "<Object>" in new else text
+        row = read_voc(written(tmp_path, a_XML=text), images).iloc[0]
+        assert row["boxes"] == [[0, 4, 45.7, 50], [10, 20, 30, 40]] and row["crowd"] == [0, 1]
+
+    @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "utf-16", "utf-8-sig"])
+    def test_encodings(self, tmp_path, images, encoding):
+        declared = "utf-8" if encoding == "utf-8-sig" else encoding
+        text = f'<?xml version="1.0" encoding="{declared}"?>\n' + XML.replace("dog", "犬")
+        (written(tmp_path) / "a.xml").write_bytes(text.encode(encoding))
+        assert read_voc(tmp_path / "labels", images)["labels"].tolist() == [["犬", "cat"]]
+
+    @pytest.mark.parametrize(
+        "text, message",
+        [
+            ("<html><body/></html>", r"a\.xml holds no annotation \(its first element is html\)"),
+            ("<data><annotation/><annotation/></data>", r"a\.xml holds 2 annotations"),
+            ('<?xml version="1.0" encoding="klingon"?><annotation/>', "encoding is 'klingon'"),
+            ('<?xml version="1.0" encoding="gbk"?><annotation>\udcff</annotation>', "encoding is 'gbk'"),
+            (
+                XML.replace("<difficult>1", "<difficult>maybe"),
+                "line 9: the object cat has the difficult 'maybe'",
+            ),
+            (
+                XML.replace("</object>", "<object/></object>", 1),
+                "line 3: the object dog holds another object",
+            ),
+        ],
+    )
+    def test_what_is_no_annotation(self, tmp_path, images, text, message):
+        (written(tmp_path) / "a.xml").write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(UserError, match=message):
+            read_voc(tmp_path / "labels", images)
+
+    def test_two_files_for_one_image(self, tmp_path, images):
+        with pytest.raises(UserError, match=r"more than one \.xml file for 1 image\(s\): a;"):
+            read_voc(written(tmp_path, a_xml=XML, a_XML=XML), images)
+
     def test_a_folder_without_files(self, tmp_path, images):
         with pytest.raises(UserError, match="has no XML files"):
             read_voc(written(tmp_path), images)
@@ -125,6 +179,7 @@ class TestYolo:
             ("0 0.5 half 0.2 0.2", "no row of numbers"),
             ("0 50 50 20 20", "outside 0 to 1"),
             ("0 nan 0.5 0.2 0.2", "outside 0 to 1"),
+            ("9" * 5000 + " 0.5 0.5 0.2 0.2", "has the class '999"),
         ],
     )
     def test_what_is_refused(self, tmp_path, images, row, message):

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from pipeline.base.errors import UserError
 from pipeline.frame.boxes import box_array, repair_boxes
 
 GOOD = [10.0, 10.0, 20.0, 30.0]
@@ -66,6 +68,16 @@ def test_the_frame_is_left_as_it_is_and_extra_columns_stay():
     after = repair_boxes(before)
     assert before["boxes"].iat[0] == [[-5, 0, 9, 9]]
     assert after["areas"].iat[0] == [81] and after["path"].iat[0] == "a.jpg"
+
+
+def test_boxes_are_not_cut_to_a_wrong_size(tmp_path):
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    beyond = frame([GOOD, [120, 20, 180, 90]]).assign(path=str(tmp_path / "a.png"))
+    with pytest.raises(UserError, match=r"0 \(100 x 50, the file 200 x 100\).*drop\(columns"):
+        repair_boxes(beyond)
+    repaired = repair_boxes(beyond.drop(columns=["width", "height"]))
+    assert repaired["boxes"].iat[0] == [GOOD, [120, 20, 180, 90]]
+    assert (repaired["width"].iat[0], repaired["height"].iat[0]) == (200, 100)
 
 
 def test_a_frame_from_parquet(tmp_path):

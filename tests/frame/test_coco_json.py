@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.frame.boxes import box_array
-from pipeline.frame.coco_json import mask_area, read_coco, run_lengths
+from pipeline.frame.coco_json import read_coco
+from pipeline.frame.coco_masks import mask_area, run_lengths
 from pipeline.metrics.coco_ap import coco_scores
 
 TRIANGLE = [1.0, 1.0, 5.0, 1.0, 1.0, 5.0]
@@ -90,11 +91,61 @@ def test_too_short_polygons_are_left_out_and_counted(tmp_path, capsys):
     assert "annotation 5, 3" in message
 
 
+@pytest.mark.parametrize("crowd, value", [("0", 0), ("1", 1), (True, 1), (0.0, 0), ("false", 0)])
+def test_iscrowd_in_other_words(tmp_path, crowd, value):
+    frame, _ = read(tmp_path, changed("annotations", 0, iscrowd=crowd))
+    assert frame.set_index("image_id").loc["a", "crowd"] == [value, 0]
+
+
+@pytest.mark.parametrize("area", [-1, float("nan"), float("inf"), "large", 10**400])
+def test_areas_that_make_no_sense_are_measured(tmp_path, capsys, area):
+    content = changed("annotations", 2, area=area)
+    frame, _ = read(tmp_path, content)
+    assert frame.set_index("image_id").loc["a", "areas"] == [8.5, 10]
+    assert (
+        "1 area(s) that are no finite number" in (said := capsys.readouterr().err) and "annotation 3" in said
+    )
+
+
+def test_ids_are_matched_as_pycocotools_matches_them(tmp_path):
+    whole, text = copy.deepcopy(CONTENT), copy.deepcopy(CONTENT)
+    for entry in whole["annotations"]:
+        entry["image_id"] = float(entry["image_id"])
+    for entry in text["annotations"]:
+        entry["image_id"], entry["category_id"] = str(entry["image_id"]), str(entry["category_id"])
+    for entry in text["images"] + text["categories"]:
+        entry["id"] = str(entry["id"])
+    plain, _ = read(tmp_path, CONTENT)
+    pd.testing.assert_frame_equal(read(tmp_path, whole)[0], plain)
+    frame, categories = read(tmp_path, text)
+    assert categories == {"person": "1", "brush": "90"}
+    assert dict(zip(frame["image_id"], frame["coco_id"], strict=True)) == {"a": "7", "b": "30", "empty": "9"}
+    assert frame["labels"].tolist() == plain["labels"].tolist()
+
+
+def test_one_name_in_two_folders_is_told_apart_by_the_path(tmp_path):
+    content = changed("images", 0, file_name="val/a.jpg")
+    content["images"][1]["file_name"] = "train/a.jpg"
+    frame, _ = read(tmp_path, content, files("a", "empty"))  # which lie in train/
+    assert dict(zip(frame["image_id"], frame["coco_id"], strict=True)) == {"a": 7, "empty": 9}
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
         ("{", "not well-formed JSON"),
         ("[]", "no list of images"),
+        ("[" * 200_000, "nested too deeply"),
+        (changed("images", 1, id="7"), "both numbers and texts as image ids"),
+        (changed("images", 1, id=10**400), "the image 1000.* lacks"),
+        (changed("images", 1, width=10**400), "the image 7 lacks"),
+        (changed("annotations", 0, image_id="7"), "annotation 5 has the image id '7', which"),
+        (changed("annotations", 0, iscrowd="maybe"), "annotation 5 has the iscrowd 'maybe'"),
+        (changed("annotations", 0, bbox=[1, 2, 3, 10**400]), "annotation 5 has the bbox"),
+        (changed("annotations", 0, segmentation=[[1, 1, 5, 1, 1, 2e8]]), "annotation 5 .* leaves its image"),
+        (changed("annotations", 0, segmentation=[[1, 1, 5, 1, 1, -3e9]]), "annotation 5 .* leaves its image"),
+        (changed("annotations", 0, segmentation=[[1, 1, 5, 1, 1, 10**400]]), "annotation 5 has a polygon"),
+        (changed("annotations", 1, segmentation={"size": [3, 4], "counts": "o" * 10**6}), "2 .* add up"),
         ({"images": []}, "no list of categories"),
         (changed("images", 1, id=30), r"image id\(s\) 30 more than once"),
         (changed("images", 1, width=None), "the image 7 lacks"),

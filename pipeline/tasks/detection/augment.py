@@ -5,6 +5,7 @@ import albumentations as A
 from pipeline.inputs.augment import flips_and_colors
 from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, letterbox, mean_color
 from pipeline.tasks.detection.config import AugmentConfig
+from pipeline.tasks.detection.targets import LEAST_SIDE
 
 
 def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
@@ -27,5 +28,7 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
         A.RandomCrop(size, size),
         *flips_and_colors(augment),
     ]
-    boxes = A.BboxParams("pascal_voc", ["index"], min_visibility=0.25, min_width=2, min_height=2, clip=True)
+    boxes = A.BboxParams(
+        "pascal_voc", ["index"], min_visibility=0.25, min_width=LEAST_SIDE, min_height=LEAST_SIDE, clip=True
+    )
     return A.Compose(steps, bbox_params=boxes)

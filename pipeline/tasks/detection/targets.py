@@ -9,12 +9,16 @@ import pandas as pd
 import torch
 from faster_coco_eval.core import mask as coco_mask
 
+from pipeline.base.errors import name_some
+from pipeline.base.progress import say
 from pipeline.frame.boxes import box_array
-from pipeline.frame.coco_json import run_lengths
+from pipeline.frame.coco_masks import run_lengths
 from pipeline.tasks.detection.config import AugmentConfig
 
 LEAST_VISIBLE = 0.25
 """Share of a box that has to be left for it to be learnt from, when a mosaic cuts it or a paste hides it."""
+LEAST_SIDE = 2
+"""Shortest side of a box, in pixels of the network's input, that is learnt from."""
 MOST_PASTED = 5
 """Objects pasted into one image."""
 
@@ -96,6 +100,26 @@ class Boxes:
         ]
 
 
+def tell_vanishing(frame: pd.DataFrame, image_size: int) -> None:
+    """Say how many boxes are under `LEAST_SIDE` pixels once their image is resized to fit a square of this
+    side: nothing learns from them, but where a random crop enlarges them."""
+    vanish: list[str] = []
+    total = 0
+    columns = (frame[name] for name in ("image_id", "boxes", "width", "height", "crowd"))
+    for image_id, cell, width, height, crowd in zip(*columns, strict=True):
+        boxes = box_array(cell)[[not one for one in crowd]]
+        sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
+        vanish += [image_id] * int((sides * image_size / max(width, height) < LEAST_SIDE).sum())
+        total += len(boxes)
+    if vanish:
+        ids = name_some(list(dict.fromkeys(vanish)))
+        say(
+            f"warning: {len(vanish):,} of {total:,} training box(es) are under {LEAST_SIDE} pixels "
+            f"in images of {image_size} and are not learnt from: in {ids}; "
+            "raise --model.image-size"
+        )
+
+
 def mosaic(parts: list[tuple[np.ndarray, tuple]], random: np.random.Generator) -> tuple[np.ndarray, tuple]:
     """Four images (S, S, 3) in a square of twice the side, of which a random square of side S is cut
     (arXiv 2004.10934). Boxes of which less than a quarter stays are dropped."""
@@ -112,7 +136,7 @@ def mosaic(parts: list[tuple[np.ndarray, tuple]], random: np.random.Generator) -
     masks = None if found[0][2] is None else np.concatenate([one[2] for one in found])
     clipped = boxes.clip(0, size)
     keep = _areas(clipped) >= LEAST_VISIBLE * np.maximum(_areas(boxes), 1e-6)
-    keep &= ((clipped[:, 2:] - clipped[:, :2]) >= 2).all(axis=1)
+    keep &= ((clipped[:, 2:] - clipped[:, :2]) >= LEAST_SIDE).all(axis=1)
     cut = canvas[y : y + size, x : x + size]
     return cut, (clipped[keep], labels[keep], None if masks is None else masks[keep])
 

@@ -1,9 +1,9 @@
 """Boxes with a class each."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import albumentations as A
 import numpy as np
@@ -11,8 +11,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.progress import say
 from pipeline.frame.boxes import box_array
+from pipeline.frame.headers import tell_turned
 from pipeline.frame.submission import SubmissionFormat
 from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
@@ -26,7 +28,7 @@ from pipeline.tasks.detection.config import Config, PredictConfig
 from pipeline.tasks.detection.pictures import draw_boxes
 from pipeline.tasks.detection.predict import from_frame, fuse, predict_boxes, to_frame
 from pipeline.tasks.detection.report import report
-from pipeline.tasks.detection.targets import Boxes
+from pipeline.tasks.detection.targets import Boxes, tell_vanishing
 from pipeline.tasks.task import ReportRequest, Rows, Task
 
 
@@ -35,35 +37,71 @@ class Detection(Task[Config]):
 
     config = Config
     target_columns = ("boxes", "labels", "crowd", "masks")
+    name_columns: ClassVar[tuple[str, ...]] = ("labels",)
 
     def __init__(
         self,
         names: Sequence[str] = (),
         id_column: str = "image_id",
         boxes_column: str = "PredictionString",
+        *,
+        categories: Mapping[str, int] | None = None,
     ) -> None:
-        """`names` puts the classes in order; without it they are sorted. The columns are those of the usual
-        submission."""
-        self.names = list(names)
+        """`names` puts the classes in order; without it they are those of `categories`, or sorted. The
+        columns are those of the usual submission.
+
+        Parameters
+        ----------
+        categories : class name -> the organiser's id in the submission, such as ``{"car": 1, "bus": 7}``;
+            a COCO file has them. Without it the classes found are numbered from 1.
+        """
+        self.categories = None if categories is None else dict(categories)
+        self.names = list(names) or list(self.categories or ())
         self.id_column, self.boxes_column = id_column, boxes_column
 
     def check(self, config: Config) -> None:
         """The backbone and the detector must exist, and have masks where they are asked for."""
         super().check(config)
         check_detector(config.model.detector, config.model.mask_head)
+        ids = list((self.categories or {}).values())
+        if len(set(ids)) < len(ids) or any(type(number) is not int for number in ids):
+            raise UserError(
+                f"Detection has the category ids {name_some(ids)}: give each a whole number of its own"
+            )
 
     def classes(self, train: pd.DataFrame) -> list[str]:
-        """The names that occur. Raises UserError where there is no box at all, or one with another name."""
-        found = {label for labels in train["labels"] for label in labels}
-        if not found:
-            raise UserError("no training image has a box: there is nothing to learn")
+        """The names that occur; says which of the names given do not.
+
+        Raises
+        ------
+        UserError : no box that counts, or one with another name, or with one that has no category id.
+        """
+        rows = zip(train["labels"], train["crowd"], strict=True)
+        boxes = [box for labels, crowd in rows for box in zip(labels, crowd, strict=True)]
+        found, counted = {label for label, _ in boxes}, {label for label, crowd in boxes if not crowd}
+        if not counted:
+            why = "all boxes are marked as crowd or difficult" if boxes else "no training image has a box"
+            raise UserError(f"{why}: there is nothing to learn")
         unknown = sorted(found - set(self.names)) if self.names else []
         if unknown:
-            raise UserError(f"unknown class {unknown[0]!r} in the training data")
+            raise UserError(
+                f"unknown class {unknown[0]!r} in the training data, whose classes are "
+                f"{name_some(self.names)}; correct the labels, or the names that Detection is given"
+            )
+        if self.categories is not None and (without := sorted(found - set(self.categories))):
+            raise UserError(
+                f"the class {without[0]!r} has no id in the categories that Detection is given: add it"
+            )
+        if lacking := [name for name in self.names or sorted(found) if name not in counted]:
+            say(
+                f"warning: {len(lacking)} class(es) without a box that counts, which cannot be learnt: "
+                f"{name_some(lacking)}"
+            )
         return [name for name in self.names if name in found] or sorted(found)
 
     def strata(self, train: pd.DataFrame) -> pd.Series:
         """The rarest class of each image, or that it has none. Raises UserError for a box outside."""
+        tell_turned(train, "their boxes are")
         columns = (train[name] for name in ("image_id", "boxes", "width", "height"))
         for image_id, cell, width, height in zip(*columns, strict=True):
             boxes = box_array(cell)
@@ -79,7 +117,8 @@ class Detection(Task[Config]):
         return pd.Series(rarest, index=train.index)
 
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Boxes:
-        """Lists of boxes."""
+        """Lists of boxes; says how many are too small at the network's input size."""
+        tell_vanishing(frame, config.model.image_size)
         return Boxes(frame, classes, config.augment, config.model.mask_head)
 
     def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
@@ -130,15 +169,19 @@ class Detection(Task[Config]):
         return report(request)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
-        """An id and the boxes as text, with categories counted from 1."""
-        categories = tuple(range(1, len(classes) + 1))
-        return SubmissionFormat(self.id_column, {self.boxes_column: BoxString(categories)})
+        """An id and the boxes as text, with the ids of all categories."""
+        ids = tuple(self._categories(classes).values())
+        return SubmissionFormat(self.id_column, {self.boxes_column: BoxString(ids)})
 
     def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-        """The boxes of each image; an image may have none."""
-        categories = {name: number for number, name in enumerate(classes, start=1)}
-        cells = box_cells(predictions, categories)
+        """The boxes of each image; an image may have none, and where all have, that is said."""
+        cells = box_cells(predictions, self._categories(classes))
+        if (cells == "").all():
+            say("warning: the submission has no box in any image")
         return pd.DataFrame({self.id_column: predictions["image_id"], self.boxes_column: cells})
+
+    def _categories(self, classes: Sequence[str]) -> Mapping[str, int]:
+        return self.categories or {name: number for number, name in enumerate(classes, start=1)}
 
 
 class SumOfLosses:

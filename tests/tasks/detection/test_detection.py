@@ -429,6 +429,47 @@ class TestFrames:
         assert TASK.classes(frame.iloc[:1]) == ["red", "blue"], "what does not occur cannot be learnt"
         assert Detection().classes(frame) == ["blue", "green", "red"]
 
+    def test_classes_without_a_box_that_counts_are_named(self, frame, capsys):
+        TASK.classes(frame.assign(crowd=[[0, 1], [0], []]))
+        assert (
+            "1 class(es) without a box that counts, which cannot be learnt: blue" in capsys.readouterr().err
+        )
+        with pytest.raises(UserError, match="all boxes are marked as crowd or difficult"):
+            TASK.classes(frame.assign(crowd=[[1, 1], [1], []]))
+
+    def test_the_organisers_category_ids_are_kept(self, frame):
+        task = Detection(categories={"red": 1, "green": 7, "blue": 9})
+        classes = task.classes(frame)
+        assert classes == NAMES
+        found = frame[["image_id", "boxes", "labels"]].assign(scores=[[0.5, 0.5], [0.5], []])
+        cells = task.to_submission(found, classes)["PredictionString"]
+        assert cells.tolist() == ["1 0.5 10 8 40 32 9 0.5 70 20 40 30", "7 0.5 5 30 25 50", ""]
+        assert not task.submission_format(classes).columns["PredictionString"].wrong(cells).any()
+        with pytest.raises(UserError, match="'blue' has no id in the categories"):
+            Detection(NAMES, categories={"red": 1, "green": 7}).classes(frame)
+        with pytest.raises(UserError, match="category ids 1, 1: give each"):
+            Detection(categories={"red": 1, "green": 1}).check(Config())
+
+    def test_a_submission_without_any_box_is_said(self, frame, capsys):
+        nothing = frame[["image_id"]].assign(**{name: [[], [], []] for name in ("boxes", "labels", "scores")})
+        assert TASK.to_submission(nothing, NAMES)["PredictionString"].tolist() == ["", "", ""]
+        assert "the submission has no box in any image" in capsys.readouterr().err
+
+    def test_boxes_that_vanish_at_the_networks_size_are_counted(self, frame, capsys):
+        frame["boxes"] = [[[10, 8, 14, 40], [70, 20, 110, 50]], [[5, 30, 30, 80]], []]
+        TASK.targets(frame, NAMES, Config(model=ModelConfig(image_size=48)))
+        said = capsys.readouterr().err
+        assert "1 of 3 training box(es) are under 2 pixels in images of 48" in said and "in a; raise" in said
+        TASK.targets(frame, NAMES, Config(model=ModelConfig(image_size=64)))
+        assert capsys.readouterr().err == ""
+
+    def test_images_that_are_turned_are_named(self, frame, capsys):
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        Image.open(frame["path"][0]).save(frame["path"][0], exif=exif)
+        TASK.strata(frame)
+        assert "1 image(s) are turned or mirrored" in capsys.readouterr().err
+
     def test_nothing_to_learn_and_unknown_names_are_refused(self, frame):
         with pytest.raises(UserError, match="no training image has a box"):
             TASK.classes(frame.iloc[2:])

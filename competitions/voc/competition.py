@@ -28,7 +28,7 @@ class Competition(base.Competition):
         "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
         "4e443f8a2eca6b1dac8a6c57641b67dd40621a49",
     )
-    task = Segmentation(VOC_CLASSES, VOC_COLORS)
+    task = Segmentation(VOC_CLASSES, VOC_COLORS, may_lack=VOC_CLASSES)
     metric = MEAN_IOU
     extra_metrics = (PIXEL_ACCURACY,)
     other_formats = {"voc": OtherFormat(".tar", write_tar)}  # noqa: RUF012  read by name alone

@@ -42,13 +42,16 @@ def mean_iou(counts: np.ndarray) -> float:
 
     Returns
     -------
-    0 to 1; NaN without pixels.
+    0 to 1; NaN without pixels, and of several classes where all is the first one and found to be: a perfect
+    score of nothing.
 
     Raises
     ------
     ValueError : another shape, counts that are negative or not whole.
     """
-    return defined_mean(class_iou(counts))
+    iou = class_iou(counts)
+    nothing = len(iou) > 1 and iou[0] == 1 and bool(np.isnan(iou[1:]).all())
+    return float("nan") if nothing else defined_mean(iou)
 
 
 def pixel_accuracy(counts: np.ndarray) -> float:

@@ -15,7 +15,8 @@ from pipeline.competition.evaluate import evaluation_of
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.rle import decode
 from pipeline.raw.files import RawFiles
-from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, read_mask
+from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS
+from pipeline.tasks.segmentation.reading import read_mask
 from pipeline.tasks.segmentation.stored import save_map
 
 

@@ -50,7 +50,8 @@ def test_scores_over_all_pixels_equal_scikit_learn(seed: int):
     iou = np.full(CLASSES, np.nan)
     iou[present] = [sk.jaccard_score(flat[0] == label, flat[1] == label) for label in present]
     np.testing.assert_allclose(class_iou(counts), iou)
-    assert mean_iou(counts) == pytest.approx(sk.jaccard_score(*flat, average="macro"))
+    expected = sk.jaccard_score(*flat, average="macro") if present.any() else np.nan
+    assert mean_iou(counts) == pytest.approx(expected, nan_ok=True)
     assert pixel_accuracy(counts) == pytest.approx((truth == predictions).mean())
     for beta in (0.5, 1.0, 2.0):
         if present.any():
@@ -108,6 +109,13 @@ def test_one_of_the_two_empty_is_wrong(place: int):
     counts = np.zeros((1, 1, 3), dtype=np.int64)
     counts[..., place] = 5
     assert mean_dice(counts) == mean_mask_precision(counts) == global_f(counts) == mean_iou(counts) == 0
+
+
+def test_nothing_but_background_that_is_found_is_no_perfect_score():
+    counts = np.array([[[20, 0, 0], [0, 0, 0]]])
+    assert np.isnan(mean_iou(counts)) and mean_iou(counts[:, :1]) == 1
+    counts[0, :, 1:] = [[0, 1], [1, 0]]
+    assert mean_iou(counts) == pytest.approx(10 / 21)
 
 
 def test_a_class_in_neither_is_left_out_and_global_is_not_mean():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.progress import say
 from pipeline.frame.rle import decode, encode
 
 
@@ -37,7 +38,8 @@ class MaskRows:
         expected = [self.id_column, self.rle_column]
         if list(frame.columns) != expected:
             raise UserError(f"{name}: the columns are {list(frame.columns)}, and must be {expected}")
-        if frame.empty:  # nothing but background is a legal answer
+        if frame.empty:  # a legal answer, and seldom what is meant
+            say(f"warning: {name} has no rows: nothing but background is found in any image")
             return frame
         ids = frame[self.id_column].astype("str")
         if ids.duplicated().any():

@@ -7,8 +7,8 @@ import pandas as pd
 
 from pipeline.metrics.pixels import class_iou
 from pipeline.tasks.segmentation.counts import right_shares
-from pipeline.tasks.segmentation.palette import MaskReader
 from pipeline.tasks.segmentation.pictures import plot_class_iou, plot_panels
+from pipeline.tasks.segmentation.reading import MaskReader
 from pipeline.tasks.segmentation.stored import load_map
 from pipeline.tasks.task import ReportRequest
 

@@ -8,7 +8,8 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import progress
-from pipeline.tasks.segmentation.palette import IGNORE, MaskReader
+from pipeline.tasks.segmentation.palette import IGNORE
+from pipeline.tasks.segmentation.reading import MaskReader
 
 COUNTED = 1000
 """Most masks whose pixels are counted for the classes' shares."""

@@ -12,7 +12,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.base.progress import progress
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.progress import progress, say
+from pipeline.frame.headers import tell_turned
 from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
@@ -23,9 +25,10 @@ from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
 from pipeline.tasks.segmentation.config import Config, PredictConfig
 from pipeline.tasks.segmentation.counts import pixel_counts
 from pipeline.tasks.segmentation.losses import LogitAdjusted, build_loss
-from pipeline.tasks.segmentation.palette import IGNORE, read_mask
+from pipeline.tasks.segmentation.palette import IGNORE
 from pipeline.tasks.segmentation.pictures import overlay
 from pipeline.tasks.segmentation.predict import map_path, predict_maps
+from pipeline.tasks.segmentation.reading import read_mask
 from pipeline.tasks.segmentation.report import report
 from pipeline.tasks.segmentation.stored import average_maps, load_map, save_map
 from pipeline.tasks.segmentation.targets import Masks, check_size
@@ -42,29 +45,89 @@ class Segmentation(Task[Config]):
     file_columns: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __init__(
-        self, classes: Sequence[str], colors: np.ndarray, id_column: str = "id", rle_column: str = "rle"
+        self,
+        classes: Sequence[str],
+        colors: np.ndarray,
+        id_column: str = "id",
+        rle_column: str = "rle",
+        *,
+        values: Sequence[int] | None = None,
+        ignore: int | None = IGNORE,
+        may_lack: Sequence[str] = (),
     ) -> None:
-        """`classes` by mask value, background first; `colors` uint8 (K, 3) by mask value, one for each class
-        or more; and the columns of the usual submission."""
+        """`classes`, background first; `colors` uint8 (K, 3) in their order, one for each class or more; and
+        the columns of the usual submission.
+
+        Parameters
+        ----------
+        values : the value of each class in the masks, such as ``(0, 255)``; without it 0, 1, 2, ...
+        ignore : the value of pixels that neither train nor count; None where every pixel counts.
+        may_lack : classes that need not be in any training mask, as in a part of a known data set.
+        """
         self.names, self.colors = list(classes), colors
         self.id_column, self.rle_column = id_column, rle_column
+        self.values = list(range(len(self.names))) if values is None else list(values)
+        self.ignore, self.may_lack = ignore, list(may_lack)
 
     def check(self, config: Config) -> None:
-        """The encoder, the decoder and the losses must exist."""
+        """The encoder, the decoder and the losses must exist, and each value have one meaning."""
         super().check(config)
         check_decoder(config.model.decoder)
         build_loss(config.train.loss)
+        self._check_values()
+
+    def _check_values(self) -> None:
+        count = len(self.names)
+        if not len(set(self.names)) == count == len(self.values) <= min(len(self.colors), IGNORE):
+            raise UserError(
+                f"Segmentation has {count} classes, {len(self.values)} values, {len(self.colors)} colours: "
+                f"give each of at most {IGNORE} classes a name of its own, a value and a colour"
+            )
+        meanings = Counter([*self.values, *([] if self.ignore is None else [self.ignore])])
+        twice = [value for value, uses in meanings.items() if uses > 1]
+        if twice:
+            raise UserError(
+                f"Segmentation gives the mask value {twice[0]} two meanings: values={tuple(self.values)}, "
+                f"ignore={self.ignore}; write ignore=None where no pixel is ignored"
+            )
+        if unknown := sorted(set(self.may_lack) - set(self.names)):
+            raise UserError(f"Segmentation has no class {unknown[0]!r}, which may_lack names: correct it")
 
     def classes(self, train: pd.DataFrame) -> list[str]:
-        """The names given: masks hold numbers alone."""
-        return list(self.names)
+        """The names given: masks hold numbers alone. Reads masks until all classes are found.
+
+        Raises
+        ------
+        UserError : a class that no mask holds, but those that may lack, or less than two in all.
+        """
+        self._check_values()
+        wanted = set(range(len(self.names))) - {self.names.index(name) for name in self.may_lack}
+        found: set[int] = set()
+        # Far apart first: neighbours in a list are often of one kind.
+        order = np.random.default_rng(0).permutation(len(train))
+        for row in train.iloc[order][["image_id", "mask"]].itertuples():
+            found.update(np.unique(self.read(str(row.mask), str(row.image_id))).tolist())
+            if wanted <= found and len(found - {IGNORE}) > 1:
+                return list(self.names)
+        lacking = [index for index in range(len(self.names)) if index not in found]
+        lacking = [index for index in lacking if index in wanted] or lacking
+        named = [f"{self.names[index]} (value {self.values[index]})" for index in lacking]
+        there = sorted(self.values[index] for index in found - {IGNORE})
+        values = [*map(str, there), *([f"{self.ignore} (ignored)"] if IGNORE in found else [])]
+        raise UserError(
+            f"no training mask has the class {name_some(named)}: the values found are "
+            f"{name_some(values, limit=12)}; give Segmentation the classes, values=(...) and ignore=... that "
+            "the masks have, or name in may_lack=(...) what may be absent"
+        )
 
     def read(self, path: str, image_id: str) -> np.ndarray:
-        """One mask, uint8 (H, W). Raises UserError where it is unreadable or has unknown values."""
-        return read_mask(path, image_id, len(self.names), self.colors)
+        """One mask, uint8 (H, W): class indices, 255 where ignored. Raises UserError where it is unreadable
+        or has unknown values."""
+        return read_mask(path, image_id, len(self.names), self.colors, self.values, self.ignore)
 
     def strata(self, train: pd.DataFrame) -> pd.Series:
         """The rarest class of each image. Reads every mask, so that a broken one is found before training."""
+        tell_turned(train, "their masks are")
         found = []
         with progress("read masks", len(train), "masks") as advance:
             columns = (train[name] for name in ("image_id", "mask", "height", "width"))
@@ -74,6 +137,8 @@ class Segmentation(Task[Config]):
                 found.append([int(value) for value in np.unique(mask) if value not in (0, IGNORE)])
                 advance(1)
         counts = Counter(value for values in found for value in values)
+        if absent := [name for index, name in enumerate(self.names) if index and not counts[index]]:
+            say(f"warning: {len(absent)} class(es) in no mask, which cannot be learnt: {name_some(absent)}")
         rarest = [min(values, key=lambda value: (counts[value], value), default=0) for values in found]
         return pd.Series([self.names[value] for value in rarest], index=train.index)
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, read_mask, write_mask
+from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, write_mask
+from pipeline.tasks.segmentation.reading import read_mask
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_exif_rotation_is_not_applied(mask, tmp_path):
 def test_an_index_that_is_no_class_is_named(mask, tmp_path):
     mask[3, 3] = 21
     write_mask(tmp_path / "m.png", mask)
-    with pytest.raises(UserError, match=r"img7.*index 21.*0 to 20"):
+    with pytest.raises(UserError, match=r"img7.*value 21.*0 to 20"):
         read(tmp_path / "m.png")
 
 
@@ -89,3 +90,64 @@ def test_only_indices_are_written(tmp_path):
     with pytest.raises(ValueError, match="uint8"):
         write_mask(tmp_path / "m.png", np.zeros((2, 2)))
     assert list(tmp_path.iterdir()) == []
+
+
+class TestValues:
+    def test_the_values_of_classes_and_of_ignored_pixels_are_the_tasks_choice(self, tmp_path):
+        Image.fromarray(np.array([[0, 255, 7]], dtype=np.uint8)).save(tmp_path / "m.png")
+
+        def found(values, ignore):
+            return read_mask(tmp_path / "m.png", "img7", 2, VOC_COLORS, values, ignore).tolist()
+
+        assert found((0, 255), 7) == [[0, 1, 255]] and found((255, 7), 0) == [[255, 0, 1]]
+        with pytest.raises(UserError, match=r"img7.*value 7, and those of the 2 classes are 0, 255; correct"):
+            found((0, 255), None)
+
+    @pytest.mark.parametrize("kind", ["LA", "1"])
+    def test_greys_with_transparency_and_single_bits(self, tmp_path, kind):
+        Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).convert(kind).save(tmp_path / "m.png")
+        assert read_mask(tmp_path / "m.png", "img7", 2, VOC_COLORS, (0, 255), None).tolist() == [[0, 1]]
+
+    @pytest.mark.parametrize("kind, value", [("int32", -1), ("float32", 0.5), ("float32", np.nan)])
+    def test_numbers_that_do_not_fit_a_byte_are_refused(self, tmp_path, kind, value):
+        Image.fromarray(np.array([[0, value]], dtype=kind)).save(tmp_path / "m.tif")
+        with pytest.raises(UserError, match=rf"img7.*value {value}, and those of the 21 classes are 0 to 20"):
+            read(tmp_path / "m.tif")
+
+
+class TestPalettes:
+    colors = np.array([(0, 0, 0), (200, 0, 0), (0, 200, 0)], dtype=np.uint8)
+
+    def read(self, folder, palette, indices=((0, 1, 1, 2),)):
+        image = Image.fromarray(np.array(indices, dtype=np.uint8))
+        image.putpalette(np.array(palette, dtype=np.uint8).tobytes())
+        image.save(folder / "m.png")
+        return read_mask(folder / "m.png", "img7", 3, self.colors).tolist()
+
+    def test_another_order_of_the_classes_colours_is_followed(self, tmp_path):
+        assert self.read(tmp_path, self.colors[[2, 0, 1]]) == [[2, 0, 0, 1]]
+        assert self.read(tmp_path, self.colors[[1, 0, 2]], [[1, 1]]) == [[0, 0]], "also by what is used"
+
+    @pytest.mark.parametrize(
+        "palette",
+        [
+            [(0, 0, 0), (200, 0, 0), (0, 200, 0)],
+            [(0, 0, 0), (1, 1, 1), (2, 2, 2)],
+            [(0, 0, 0), (128, 128, 128), (255, 255, 255)],
+            [(0, 0, 0), (9, 9, 200), (250, 250, 0)],
+            [(9, 9, 9), (8, 8, 8), (7, 7, 200)],
+        ],
+    )
+    def test_an_order_that_nothing_contradicts_stays(self, tmp_path, palette):
+        assert self.read(tmp_path, palette) == [[0, 1, 1, 2]]
+
+    @pytest.mark.parametrize(
+        "palette, message",
+        [
+            ([(255, 255, 255), (0, 0, 0), (1, 2, 3)], r"value 1 in the colour \(0, 0, 0\), .* the class 0"),
+            ([(0, 0, 0), (200, 0, 0), (200, 0, 0)], r"value 2 in the colour \(200, 0, 0\), .* the class 1"),
+        ],
+    )
+    def test_one_that_contradicts_the_colours_is_refused(self, tmp_path, palette, message):
+        with pytest.raises(UserError, match=rf"img7.*m\.png shows the {message}"):
+            self.read(tmp_path, palette)

@@ -123,6 +123,57 @@ def test_the_stratum_is_the_rarest_class_and_a_mask_of_another_size_is_refused(f
         TASK.strata(frame)
 
 
+class TestClasses:
+    colors = VOC_COLORS[:3]
+
+    def frame(self, folder, *masks: list[list[int]]) -> pd.DataFrame:
+        for number, mask in enumerate(masks):
+            Image.fromarray(np.array(mask, dtype="uint8")).save(folder / f"{number}.png")
+        ids = [str(number) for number in range(len(masks))]
+        return pd.DataFrame({"image_id": ids, "mask": [str(folder / f"{name}.png") for name in ids]})
+
+    def test_masks_of_0_and_255_do_not_train_on_nothing(self, tmp_path):
+        frame = self.frame(tmp_path, [[0, 255]], [[0, 0]])
+        message = r"has the class leaf \(value 1\): the values found are 0, 255 \(ignored\); give"
+        with pytest.raises(UserError, match=message):
+            Segmentation(["none", "leaf"], self.colors).classes(frame)
+        task = Segmentation(["none", "leaf"], self.colors, values=(0, 255), ignore=None)
+        assert task.classes(frame) == ["none", "leaf"] and task.read(frame["mask"][0], "0").tolist() == [
+            [0, 1]
+        ]
+
+    def test_only_what_may_lack_may_be_absent(self, tmp_path):
+        frame = self.frame(tmp_path, [[0, 2]])
+        names = ["none", "leaf", "stem"]
+        with pytest.raises(UserError, match=r"the class leaf \(value 1\): the values found are 0, 2;"):
+            Segmentation(names, self.colors).classes(frame)
+        assert Segmentation(names, self.colors, may_lack=["leaf"]).classes(frame) == names
+        with pytest.raises(UserError, match="values found are 0;"):
+            Segmentation(names, self.colors, may_lack=names).classes(self.frame(tmp_path, [[0, 0]]))
+
+    @pytest.mark.parametrize(
+        "options, message",
+        [
+            ({"values": (0, 255)}, "the mask value 255 two meanings"),
+            ({"values": (1, 1)}, "the mask value 1 two meanings"),
+            ({"values": (0, 1, 2)}, "2 classes, 3 values"),
+            ({"may_lack": ["loaf"]}, "no class 'loaf'"),
+        ],
+    )
+    def test_values_that_contradict_one_another_are_refused(self, options, message):
+        with pytest.raises(UserError, match=message):
+            Segmentation(["none", "leaf"], self.colors, **options).check(Config())
+
+    def test_absent_classes_and_turned_images_are_named_before_training(self, frame, capsys):
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        Image.open(frame["path"][0]).save(frame["path"][0], exif=exif)
+        TASK.strata(frame)
+        said = capsys.readouterr().err
+        assert "17 class(es) in no mask, which cannot be learnt: boat, bottle, bus" in said
+        assert "1 image(s) are turned or mirrored" in said and "as turned: a;" in said
+
+
 class TestTraining:
     def batch(self, frame, augment: AugmentConfig):
         config = Config(augment=augment)
@@ -187,9 +238,10 @@ class TestRows:
     def rows(self, *rows: tuple[str, str]) -> pd.DataFrame:
         return pd.DataFrame(rows, columns=["id", "rle"])
 
-    def test_nothing_but_background_is_a_submission_without_rows(self):
+    def test_nothing_but_background_is_a_submission_without_rows_and_said(self, capsys):
         empty = self.rows()
         assert self.form.checked(empty, empty, self.test, "s.csv").empty
+        assert "s.csv has no rows: nothing but background" in capsys.readouterr().err
 
     def test_a_row_for_each_class_but_background(self):
         mask = np.array([[0, 3], [3, 20], [0, 0]], dtype="uint8")

@@ -6,6 +6,7 @@ The result is a folder named after its content, so that the same files give the 
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +24,48 @@ from pipeline.competition.decoded import (
     DecodedCache,
     decode_chunks,
     file_hashes,
+    known_levels,
 )
 from pipeline.competition.identity import frame_identity
 from pipeline.competition.prepared import Prepared, open_prepared, read_meta, seal
 from pipeline.competition.sources import Source
+from pipeline.competition.unreadable import OnBadImage, Problems, without_unreadable
 from pipeline.frame.schema import check_image_frame
 from pipeline.raw.files import open_raw
+from pipeline.raw.images import UnreadableImageError
+from pipeline.raw.levels import Levels
 
 FORMAT = 2
 """Version of the prepared folder's layout."""
 
 
-def prepare(competition: Competition, source: Source, data_folder: Path) -> Prepared:
+def prepare(
+    competition: Competition, source: Source, data_folder: Path, on_bad_image: OnBadImage = "error"
+) -> Prepared:
     """The prepared data of `source`; images that were decoded before are not decoded again.
 
     Parameters
     ----------
     data_folder : the competition's own data folder; holds extracted archives and prepared data.
+    on_bad_image : what is done with image files that cannot be read; see `pipeline.competition.unreadable`.
 
     Raises
     ------
     UserError : raw files that make no sense; names the file, the row or the image.
     """
     raw = open_raw(source.raw, data_folder / "extracted")
-    train = check_image_frame(competition.load_train(raw), competition.task.target_columns, "train")
+    task = competition.task
+    train = check_image_frame(competition.load_train(raw), task.target_columns, "train", task.name_columns)
     test = check_image_frame(competition.load_test(raw), (), "test")
     sample = competition.load_sample_submission(raw)
-    classes = competition.task.classes(train)
+    classes = task.classes(train)
     home = data_folder / "prepared"
     with locked(home):
         remove_leftovers(home)
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=home) as scratch:
-            return _reorganise(competition, {"train": train, "test": test}, sample, classes, Path(scratch))
+            return _reorganise(
+                competition, {"train": train, "test": test}, sample, classes, Path(scratch), on_bad_image
+            )
 
 
 def _reorganise(
@@ -63,6 +74,7 @@ def _reorganise(
     sample: pd.DataFrame,
     classes: list[str],
     scratch: Path,
+    on_bad_image: OnBadImage,
 ) -> Prepared:
     """Decode what is not known, and write the folder of this content unless it is there.
 
@@ -72,8 +84,12 @@ def _reorganise(
     scratch : an empty folder; the prepared folders lie beside it.
     """
     home = scratch.parent
-    cache = DecodedCache(home / "decoded.parquet")
-    frames = _decoded(cache, given, scratch)
+    levels, notes = known_levels(competition.levels, given["train"]["path"].tolist(), home / "levels.json")
+    cache = DecodedCache(home / "decoded.parquet", levels)
+    frames, problems = _decoded(cache, given, scratch, levels)
+    if problems:
+        given = without_unreadable(given, frames, problems, on_bad_image, home, levels)
+        frames, _ = _decoded(cache, given, scratch, levels)
     files = {
         name: file_hashes(cache, given["train"][name].tolist()) for name in competition.task.file_columns
     }
@@ -84,6 +100,7 @@ def _reorganise(
     about = {
         "format": FORMAT,
         "classes": classes,
+        "levels": None if levels is None else list(levels),
         "train_identity": train_identity,
         "test_identity": test_identity,
     }
@@ -92,9 +109,9 @@ def _reorganise(
         with atomic_folder(folder) as temporary:
             if _packable(frames):
                 for split, frame in frames.items():
-                    _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy")
+                    _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy", levels)
             _write_tables(temporary, tables, about)
-        _tell(frames, classes)
+        _tell(frames, classes, notes)
     elif not all(frame.equals(pd.read_parquet(folder / f"{name}.parquet")) for name, frame in tables.items()):
         _write_tables(folder, tables, about)  # the same content in another place, or another sample file
     return open_prepared(folder)
@@ -107,24 +124,33 @@ def _write_tables(folder: Path, tables: dict[str, pd.DataFrame], about: dict[str
     seal(folder, about)
 
 
-def _tell(frames: dict[str, pd.DataFrame], classes: list[str]) -> None:
+def _tell(frames: dict[str, pd.DataFrame], classes: list[str], notes: Sequence[str]) -> None:
     train, test = frames["train"], frames["test"]
     duplicates = int(train["content_hash"].duplicated().sum())
     shared = int(test["content_hash"].isin(train["content_hash"]).sum())
     say(f"{len(train):,} training and {len(test):,} test images, {len(classes)} classes")
+    for note in notes:
+        say(f"note: {note}")
     if duplicates or shared:
         say(f"exact copies: {duplicates:,} within train (kept in one fold), {shared:,} of train in test")
 
 
-def _decoded(cache: DecodedCache, given: dict[str, pd.DataFrame], scratch: Path) -> dict[str, pd.DataFrame]:
+def _decoded(
+    cache: DecodedCache, given: dict[str, pd.DataFrame], scratch: Path, levels: Levels | None
+) -> tuple[dict[str, pd.DataFrame], Problems]:
     """The frames with width, height and content_hash of every image; decodes the images not yet known.
 
     Where none is known the pixels of small images go to ``<split>.npy`` in `scratch`.
 
+    Returns
+    -------
+    The frames, and by split and image id why images cannot be read.
+
     Raises
     ------
-    UserError : an image that cannot be read, or whose size is not the one that its frame gives it.
+    UserError : an image whose size is not the one that its frame gives it.
     """
+    problems: Problems = {}
     known = {split: cache.known(frame["path"].tolist()) for split, frame in given.items()}
     missing = {split: table["content_hash"].isna().to_numpy() for split, table in known.items()}
     total = sum(int(rows.sum()) for rows in missing.values())
@@ -132,27 +158,35 @@ def _decoded(cache: DecodedCache, given: dict[str, pd.DataFrame], scratch: Path)
         with progress("read images", total, "images") as advance:
             for split, rows in missing.items():
                 packed = scratch / f"{split}.npy" if rows.all() else None
-                records = _decode(given[split][rows], packed, advance)
+                records, problems_of_split = _decode(given[split][rows], packed, advance, levels)
+                problems |= {(split, name): problem for name, problem in problems_of_split.items()}
                 known[split].loc[rows, list(COLUMNS)] = np.array(records, dtype=object).reshape(-1, 3)
-        cache.remember(pd.concat([known[split][rows] for split, rows in missing.items()]).pipe(_typed))
+        found = pd.concat([known[split][rows] for split, rows in missing.items()])
+        cache.remember(_typed(found[found["content_hash"] != ""]))
     frames = {}
     for split, frame in given.items():
         found = _typed(known[split])[list(COLUMNS)].reset_index(drop=True)
         _check_sizes(frame, found)
         frames[split] = frame.drop(columns=list(COLUMNS), errors="ignore").join(found)
-    return frames
+    return frames, problems
 
 
 def _typed(found: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"width": "int64", "height": "int64", "content_hash": "str"})
 
 
-def _decode(frame: pd.DataFrame, packed: Path | None, advance: Advance) -> list[tuple[int, int, str]]:
-    """Width, height and content hash of each image of `frame`; pixels of one small size go to `packed`."""
+def _decode(
+    frame: pd.DataFrame, packed: Path | None, advance: Advance, levels: Levels | None
+) -> tuple[list[tuple[int, int, str]], dict[str, UnreadableImageError]]:
+    """Width, height and content hash of each image of `frame`, and what cannot be read, by id; pixels of one
+    small size go to `packed`."""
     records: list[tuple[int, int, str]] = []
+    problems: dict[str, UnreadableImageError] = {}
     with (packed or Path(os.devnull)).open("wb") as file:
         shape: tuple[int, ...] | None = None if packed else ()
-        for chunk in decode_chunks(list(zip(frame["image_id"], frame["path"], strict=True))):
+        for chunk in decode_chunks(list(zip(frame["image_id"], frame["path"], strict=True)), levels):
+            names = frame["image_id"].iloc[len(records) : len(records) + len(chunk)]
+            problems |= {name: one.problem for name, one in zip(names, chunk, strict=True) if one.problem}
             records += [(image.width, image.height, image.content_hash) for image in chunk]
             pixels = [image.pixels for image in chunk if image.pixels is not None]
             if shape is None and pixels:
@@ -168,7 +202,7 @@ def _decode(frame: pd.DataFrame, packed: Path | None, advance: Advance) -> list[
             advance(len(chunk))
     if packed and not shape:
         packed.unlink()
-    return records
+    return records, problems
 
 
 def _packable(frames: dict[str, pd.DataFrame]) -> bool:
@@ -177,11 +211,11 @@ def _packable(frames: dict[str, pd.DataFrame]) -> bool:
     return len(sizes) == 1 and sizes.to_numpy().max() <= PACKED_SIDE
 
 
-def _pack(frame: pd.DataFrame, made: Path, target: Path) -> None:
+def _pack(frame: pd.DataFrame, made: Path, target: Path, levels: Levels | None) -> None:
     """Move the packed pixels to `target`; decodes the images where they are not packed yet."""
     if not made.exists():
         with progress("pack images", len(frame), "images") as advance:
-            _decode(frame, made, advance)
+            _decode(frame, made, advance, levels)
     made.replace(target)
 
 
@@ -192,7 +226,7 @@ def _check_sizes(given: pd.DataFrame, decoded: pd.DataFrame) -> None:
     if not set(sides) <= set(given.columns):
         return
     sizes = given[sides].apply(pd.to_numeric, errors="coerce")
-    wrong = ((sizes > 0) & (sizes != decoded[sides])).any(axis=1)
+    wrong = ((sizes > 0) & (sizes != decoded[sides]) & (decoded[sides] > 0)).any(axis=1)
     rows = zip(
         given["image_id"][wrong], sizes[wrong].to_numpy(), decoded[sides][wrong].to_numpy(), strict=True
     )
@@ -201,5 +235,6 @@ def _check_sizes(given: pd.DataFrame, decoded: pd.DataFrame) -> None:
         raise UserError(
             f"{len(named):,} image(s) have another size than their annotations say: {name_some(named)}; "
             "use the images that were annotated (for photos that EXIF turns, remove its orientation), or "
-            "where the boxes fit and only the size is wrong, drop the columns width and height in load_train"
+            "where the boxes fit and only the size is wrong, drop the columns width and height in "
+            "load_train, before repair_boxes"
         )

@@ -8,19 +8,24 @@ predictions : ``image_id`` and the task's prediction columns, one row per image;
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
 
 
-def check_image_frame(frame: pd.DataFrame, columns: Sequence[str], source: str) -> pd.DataFrame:
+def check_image_frame(
+    frame: pd.DataFrame, columns: Sequence[str], source: str, names: Sequence[str] = ()
+) -> pd.DataFrame:
     """Check a train or test frame and return it sorted by image id, so that nothing depends on listing order.
 
     Parameters
     ----------
     frame : DataFrame with image_id, path and `columns`.
     source : what to call the frame in a message, such as ``train``.
+    names : those of `columns` that hold names, or lists of them: numbers in them become text, as ids do.
 
     Raises
     ------
@@ -31,7 +36,13 @@ def check_image_frame(frame: pd.DataFrame, columns: Sequence[str], source: str) 
         raise UserError(f"the {source} frame lacks the column(s) {name_some(missing)}")
     if frame.empty:
         raise UserError(f"the {source} data has no images: check that the raw files are complete")
-    frame = frame.astype({"image_id": "str", "path": "str"})
+    for column in ("image_id", "path"):
+        without = (np.flatnonzero(frame[column].isna()) + 1).tolist()
+        if without:
+            raise UserError(
+                f"the {source} frame has no {column} in row(s) {name_some(without)}: complete them"
+            )
+    frame = frame.assign(image_id=as_text(frame["image_id"])).astype({"image_id": "str", "path": "str"})
     twice = frame.loc[frame["image_id"].duplicated(), "image_id"].unique()
     if len(twice):
         raise UserError(
@@ -41,7 +52,23 @@ def check_image_frame(frame: pd.DataFrame, columns: Sequence[str], source: str) 
         empty = frame.loc[frame[column].isna(), "image_id"]
         if len(empty):
             raise UserError(f"{source} has no {column} for {len(empty)} image(s): {name_some(empty)}")
+        if column in names:
+            frame[column] = as_text(frame[column])
     return frame.sort_values("image_id", key=natural_order, kind="stable").reset_index(drop=True)
+
+
+def as_text(cells: pd.Series) -> pd.Series:
+    """Names as text, where a reader made numbers of them: 7 and 7.0 are "7". Cells of lists stay lists."""
+    if isinstance(cells.dtype, pd.StringDtype):
+        return cells
+    return pd.Series([_text(cell) for cell in cells.tolist()], index=cells.index, name=cells.name)
+
+
+def _text(cell: Any) -> Any:
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        return [_text(value) for value in cell]
+    whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
+    return cell if isinstance(cell, str) else str(int(cell) if whole else cell)
 
 
 def rows_by_id(frame: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:

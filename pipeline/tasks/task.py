@@ -102,6 +102,8 @@ class Task(ABC, Generic[ConfigT]):
     """Columns of a train frame that hold the truth."""
     file_columns: ClassVar[tuple[str, ...]] = ()
     """Those of them that hold paths of files."""
+    name_columns: ClassVar[tuple[str, ...]] = ()
+    """Those of them that hold names of classes, or lists of such."""
     blend_methods: ClassVar[Mapping[str, str]] = {"mean": "predictions are averaged"}
     """How runs may be blended, each with what it does; the first is the default where nothing can be fitted,
     the last where there are several folds."""

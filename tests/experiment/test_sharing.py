@@ -11,6 +11,7 @@ from competitions.cifar10.competition import Competition
 from pipeline.base.errors import UserError
 from pipeline.base.paths import Paths
 from pipeline.competition.prepared import Prepared
+from pipeline.experiment import description
 from pipeline.experiment import experiment as experiments
 from pipeline.experiment.description import changed
 from pipeline.experiment.experiment import Experiment
@@ -266,8 +267,8 @@ def test_changes_are_told_as_they_are_typed(make):
 def test_a_run_that_went_on_under_other_code_shares_its_folds_with_none(make, trainings, monkeypatch):
     first = make(folds={"use": 2})
     first.train_fold(0)
-    code = experiments.training_code
-    monkeypatch.setattr(experiments, "training_code", lambda *given: code(*given) | {"x.py": "0"})
+    code = description.training_code
+    monkeypatch.setattr(description, "training_code", lambda *given: code(*given) | {"x.py": "0"})
     goes_on = replace(make(folds={"use": 2}), unfinished=first.run)
     goes_on.train()
     assert trainings == [0, 0, 1], "the finished fold is opened, and has no epoch left"

@@ -33,6 +33,7 @@ class Classification(Task[Config]):
 
     config = Config
     target_columns = ("label",)
+    name_columns: ClassVar[tuple[str, ...]] = ("label",)
     blend_methods: ClassVar[Mapping[str, str]] = METHODS
 
     def __init__(self, id_column: str = "image_id", label_column: str = "label") -> None:

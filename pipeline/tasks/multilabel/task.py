@@ -30,6 +30,7 @@ class Multilabel(WholeImageTask[Config]):
 
     config = Config
     target_columns = ("labels",)
+    name_columns: ClassVar[tuple[str, ...]] = ("labels",)
     blend_methods: ClassVar[Mapping[str, str]] = METHODS
 
     def __init__(self, names: Sequence[str] = (), id_column: str = "image_id") -> None:

@@ -59,6 +59,8 @@ class Competition(ABC):
     """Further figures for the report and the ledger's sidecar."""
     decision: Decision | None = None
     """What turns predictions into decisions, such as thresholds, fitted on out-of-fold predictions."""
+    levels: tuple[float, float] | None = None
+    """Stored values of black and white in images of more than 8 bits; None: measured on training images."""
     kaggle_slug: str | None = None
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None = None

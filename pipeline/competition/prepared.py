@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.base.errors import UserError
 from pipeline.base.files import file_hash, write_json
 from pipeline.inputs.batches import Images
+from pipeline.raw.levels import Levels
 
 META = "meta.json"
 FRAMES = ("train", "test", "sample_submission")
@@ -26,6 +27,8 @@ class Prepared:
     train, test : manifests: image_id, path, width, height, content_hash, what `load_train` and `load_test`
         gave besides, and for train the target columns.
     sample_submission : the organiser's sample, every column as text.
+    levels : stored values of black and white of images of more than 8 bits, measured on training images; None
+        where they have 8.
     classes : class names in the order of every model output; stored, never derived again.
     train_identity, test_identity : change whenever the content of frames or images does, and with nothing
         else; see `pipeline.competition.identity`.
@@ -35,6 +38,7 @@ class Prepared:
     train: pd.DataFrame
     test: pd.DataFrame
     sample_submission: pd.DataFrame
+    levels: Levels | None = None
     classes: list[str]
     train_identity: str
     test_identity: str
@@ -48,7 +52,7 @@ class Prepared:
         """The images of ``train`` or ``test``; small ones of one size come from a memory-mapped file."""
         frame = self.train if split == "train" else self.test
         path = self.folder / f"{split}.npy"
-        return Images(frame, np.load(path, mmap_mode="r") if path.exists() else None)
+        return Images(frame, np.load(path, mmap_mode="r") if path.exists() else None, self.levels)
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -64,6 +68,7 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(
         folder=folder,
         **{name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES},
+        levels=Levels(*meta["levels"]) if meta.get("levels") else None,
         classes=meta["classes"],
         train_identity=meta["train_identity"],
         test_identity=meta["test_identity"],

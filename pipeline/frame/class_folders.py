@@ -8,7 +8,8 @@ import pandas as pd
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import file_hash
 from pipeline.base.progress import say
-from pipeline.raw.files import IMAGE_SUFFIXES, RawFiles, is_visible
+from pipeline.raw.files import RawFiles
+from pipeline.raw.listing import IMAGE_SUFFIXES, composed, is_visible
 
 
 def labelled_by_folder(raw: RawFiles, folder_name: str, classes: Sequence[str]) -> pd.DataFrame:
@@ -24,7 +25,8 @@ def labelled_by_folder(raw: RawFiles, folder_name: str, classes: Sequence[str]) 
     UserError : a class without a folder or images, a folder of another name, two images with one id.
     """
     folder = raw.find(folder_name)
-    unknown = sorted(set(_folders(folder)) - set(classes))
+    folders = {composed(name): name for name in _folders(folder)}
+    unknown = sorted(set(folders) - {composed(name) for name in classes})
     if unknown:
         raise UserError(
             f"{folder} has the folder(s) {name_some(unknown)}, and the classes are "
@@ -38,7 +40,7 @@ def labelled_by_folder(raw: RawFiles, folder_name: str, classes: Sequence[str]) 
         )
     parts = []
     for name in classes:
-        images = raw.images(f"{folder_name}/{name}")
+        images = raw.images(f"{folder_name}/{folders.get(composed(name), name)}")
         parts.append(images.assign(image_id=f"{name}/" + images["image_id"], label=name))
     return pd.concat(parts, ignore_index=True).astype({"label": "str"})
 
@@ -69,8 +71,13 @@ def unlabelled(raw: RawFiles, folder_name: str) -> pd.DataFrame:
             f"{name_some(loose)}; move away those that are not to be predicted"
         )
     paths = [path for name in inner for path in raw.images(f"{folder_name}/{name}")["path"]]
-    paths.sort(key=lambda path: (file_hash(Path(path)), path))
+    paths.sort(key=lambda path: (_content(path), path))
     return pd.DataFrame({"image_id": map(str, range(1, len(paths) + 1)), "path": paths}, dtype="str")
+
+
+def _content(path: str) -> str:
+    """Of a link that leads nowhere nothing; whoever decodes it says so."""
+    return file_hash(Path(path)) if Path(path).is_file() else ""
 
 
 def _folders(folder: Path) -> list[str]:

@@ -1,12 +1,11 @@
 """Image ids as different systems spell them: what is the same name, and why two lists do not meet."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from pipeline.raw.files import IMAGE_SUFFIXES
+from pipeline.raw.listing import IMAGE_SUFFIXES, composed
 
 Key = Callable[[str], str]
 
@@ -15,8 +14,8 @@ ENCODINGS = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5", "cp1252", "cp125
 
 
 def nfc(ids: pd.Series) -> pd.Series:
-    """The ids with accents composed (NFC): macOS stores them apart (NFD), and they look the same."""
-    return ids.where(ids.str.isascii(), ids.map(_composed))
+    """The ids with accents composed; see `pipeline.raw.listing.composed`."""
+    return ids.where(ids.str.isascii(), ids.map(composed))
 
 
 def cause(wanted: Collection[str], there: Collection[str]) -> str | None:
@@ -35,14 +34,10 @@ def cause(wanted: Collection[str], there: Collection[str]) -> str | None:
     return None
 
 
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
 def _recoded(encoding: str) -> Key:
     def key(name: str) -> str:
         try:
-            return "" if name.isascii() else _composed(name.encode("cp437").decode(encoding))
+            return "" if name.isascii() else composed(name.encode("cp437").decode(encoding))
         except UnicodeError:
             return ""
 

@@ -65,7 +65,7 @@ def pair_labels(
         if len(ids) > max(LOST_FEW, tolerance * total):
             raise UserError(
                 f"{len(ids):,} of {total:,} {text}: {name_some(ids)} ({labels_name}, {files_name}); "
-                "complete the raw files, or where a part is meant, give tolerance=1 where load_train joins them"
+                "complete the raw files, or where a part is meant, join them with tolerance=1 in load_train"
             )
         if ids:
             say(f"warning: {len(ids):,} {text}, left out: {name_some(ids)} ({labels_name}, {files_name})")

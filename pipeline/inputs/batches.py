@@ -19,6 +19,7 @@ from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
 from pipeline.inputs.preprocess import Preprocess, eval_transform, normalise
 from pipeline.raw.images import read_rgb
+from pipeline.raw.levels import Levels
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Images:
     ----------
     frame : manifest with image_id and path.
     packed : uint8 (N, H, W, 3) in the frame's row order, or None.
+    levels : black and white of images of more than 8 bits; see `pipeline.raw.levels`.
     """
 
     frame: pd.DataFrame
     packed: np.ndarray | None
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -41,7 +44,9 @@ class Images:
         """One uint8 RGB image (H, W, 3). Raises UserError naming the image where its file cannot be read."""
         if self.packed is not None:
             return np.asarray(self.packed[row])
-        return read_rgb(str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]))
+        return read_rgb(
+            str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]), self.levels
+        )
 
     @property
     def packed_size(self) -> tuple[int, int] | None:

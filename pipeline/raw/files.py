@@ -1,7 +1,6 @@
 """Raw files as the organiser published them: found by name, never written, extracted elsewhere."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,8 +11,8 @@ import pandas as pd
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import digest, locked, remove_leftovers
 from pipeline.raw.archives import archive_stem, extract
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+from pipeline.raw.listing import IMAGE_SUFFIXES, composed, has_images, holds, image_names, is_visible, listed
+from pipeline.raw.tables import parse_csv, plain_text
 
 MANY = 1000
 """Entries after which a folder holds images, not other folders and archives: it is not read any further."""
@@ -65,28 +64,41 @@ class RawFiles:
                     return root / rest
         return None
 
-    def images(self, folder_name: str, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> pd.DataFrame:
+    def images(
+        self, folder_name: str, suffixes: Sequence[str] = IMAGE_SUFFIXES, skip: Sequence[str] = ()
+    ) -> pd.DataFrame:
         """List the images directly in a folder, in no particular order; other files are ignored.
+
+        Parameters
+        ----------
+        skip : names of folders in it whose images are not meant.
 
         Returns
         -------
-        DataFrame with image_id (the file's name without its suffix) and path, both str.
+        DataFrame with image_id (the file's name without its suffix, in Unicode's composed form) and path,
+        both str.
 
         Raises
         ------
-        UserError : no such folder, no image in it, or two images with the same id.
+        UserError : no such folder, no image in it, two images with the same id, images in a folder in it, a
+            folder or a pipe that is named like an image, or a name that is not UTF-8.
         """
         folder = self.find(folder_name)
         if not folder.is_dir():
             raise UserError(f"{folder} is a file, and a folder of images is expected: move it away")
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if is_visible(entry.name)]
-        names = [name for name in names if name.lower().endswith(tuple(suffixes))]
+        names, folders = image_names(folder, tuple(suffixes))
+        nested = [name for name in folders if name not in skip and has_images(folder / name, suffixes)]
+        if nested:
+            raise UserError(
+                f"{folder} has images in folders ({name_some(nested)}), which would be missed: list each, as "
+                f'with raw.images("{folder_name}/{nested[0]}"), or where they are not meant, move them '
+                "away or name them in skip="
+            )
         if not names:
             raise UserError(
                 f"{folder} has no images ({', '.join(suffixes)}): check that the raw files are complete"
             )
-        stems = [name.rpartition(".")[0] for name in names]
+        stems = [composed(name.rpartition(".")[0]) for name in names]
         frame = pd.DataFrame({"image_id": stems, "path": names}, dtype="str")
         twice = frame[frame["image_id"].duplicated(keep=False)].sort_values(["image_id", "path"])
         if len(twice):
@@ -101,14 +113,15 @@ class RawFiles:
 
         Parameters
         ----------
-        columns : what the file must have at least, with a value in every row.
+        columns : what the file must have at least, with a value in every row. Blanks around their values are
+            taken off, and said, and their accents are composed (NFC).
 
         Raises
         ------
         UserError : no such file, not a CSV file, no rows, a column that is missing or a value that is blank.
         """
         path = self.find(name)
-        frame = _parse_csv(path)
+        frame = parse_csv(path)
         missing = [column for column in columns if column not in frame]
         if missing:
             found = ", ".join(map(repr, frame.columns))
@@ -120,6 +133,7 @@ class RawFiles:
             if len(blank):
                 rows = name_some([str(row + 1) for row in blank])
                 raise UserError(f"{path} has no {column} in data row(s) {rows}: complete or remove them")
+            frame[column] = plain_text(frame[column], path)
         return frame
 
 
@@ -144,11 +158,6 @@ def open_raw(raw: Path, extracted: Path) -> RawFiles:
     return RawFiles(tuple(roots))
 
 
-def is_visible(name: str) -> bool:
-    """Whether a file is content: not hidden, and not what macOS adds to archives."""
-    return not name.startswith((".", "__MACOSX"))
-
-
 def _extraction(archive: Path, stem: str, extracted: Path) -> Path:
     """The folder with the content of `archive`, extracted now if it is not there."""
     state = archive.stat()
@@ -167,7 +176,7 @@ def _extracted_stem(root: Path) -> str:
 
 def _levels(root: Path) -> list[Path]:
     """The folder itself and, where it holds one single folder, that one."""
-    folders = [Path(entry) for entry in _entries(root) if entry.is_dir()]
+    folders = [Path(entry) for entry in _entries(root) if holds(entry.is_dir)]
     return [root, *folders] if len(folders) == 1 else [root]
 
 
@@ -175,40 +184,20 @@ def _archives(root: Path) -> list[tuple[Path, str]]:
     """Each archive and its name without the suffix."""
     entries = [entry for folder in _levels(root) for entry in _entries(folder)]
     named = ((entry, archive_stem(entry.name)) for entry in entries)
-    return sorted((Path(entry), stem) for entry, stem in named if stem and entry.is_file())
+    return sorted((Path(entry), stem) for entry, stem in named if stem and holds(entry.is_file))
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
     """What is directly in a small folder; nothing for one with more than MANY entries."""
-    with os.scandir(folder) as entries:
+    with listed(folder) as entries:
         some = list(islice((entry for entry in entries if is_visible(entry.name)), MANY + 1))
     return some if len(some) <= MANY else []
 
 
 def _holds_something(path: Path) -> bool:
-    """Whether `path` is a file or a folder with any content: an empty folder is as good as none."""
+    """Whether `path` is a file or a folder with any content: an empty folder is as good as none, and so is a
+    pipe, which would never end."""
     if not path.is_dir():
-        return path.exists()
-    with os.scandir(path) as entries:
+        return path.is_file()
+    with listed(path) as entries:
         return any(is_visible(entry.name) for entry in entries)
-
-
-def _parse_csv(path: Path) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
-            # Without index_col=False, a surplus value in every row shifts all columns by one in silence.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty: get the file again") from error
-    except pd.errors.ParserWarning as error:
-        raise UserError(
-            f"{path} has more values in its rows than names in its first line: repair it"
-        ) from error
-    except pd.errors.ParserError as error:
-        detail = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        raise UserError(f"{path} is not a well-formed CSV file ({detail}): repair that line") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not a text file in UTF-8 (byte {error.start:,} cannot be read): save it as UTF-8"
-        ) from error

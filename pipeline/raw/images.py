@@ -1,50 +1,106 @@
 """Decoding: the only place where image files are opened."""
 
 import hashlib
-import struct
+import io
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from pipeline.base.errors import UserError
+from pipeline.raw.jpeg_end import with_end
+from pipeline.raw.levels import Levels, OutsideError, stored_values, to_8_bit
+
+LIMIT_VARIABLE = "PODIUM_MAX_PIXELS"
+"""Environment variable with the most pixels that an image may have; it reaches every process that decodes."""
+
+if os.environ.get(LIMIT_VARIABLE, "").isdecimal():
+    Image.MAX_IMAGE_PIXELS = int(os.environ[LIMIT_VARIABLE])
 
 
-def read_rgb(path: str | Path, image_id: str) -> np.ndarray:
+class UnreadableImageError(UserError):
+    """An image file that cannot be read.
+
+    Attributes
+    ----------
+    reason : names the path and what is wrong with the file.
+    """
+
+    def __init__(self, image_id: str, reason: str, way_out: str) -> None:
+        super().__init__(f"image {image_id}: {reason}; {way_out}")
+        self.reason = reason
+
+
+def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> np.ndarray:
     """Decode an image file to uint8 RGB of shape (height, width, 3).
 
-    EXIF rotation is applied, transparency is laid over white, 16-bit and CMYK images are brought to 8-bit
-    RGB.
+    EXIF rotation is applied, transparency is laid over white, CMYK becomes RGB, and of several pages the
+    first is read. A JPEG that lacks only its end marker is whole.
+
+    Parameters
+    ----------
+    levels : black and white of images of more than 8 bits; None where there are none.
 
     Raises
     ------
-    UserError : the file is missing, truncated or no image; names `image_id` and the path.
+    UnreadableImageError : the file is missing, truncated or no image, or has other levels; names `image_id`
+        and the path.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a pipe would wait for ever
+            reason = f"{path} is no readable image (it is a folder, a pipe or a device)"
+            raise UnreadableImageError(image_id, reason, REPLACE)
+        try:
+            return _decoded(path, path, levels)
+        except OSError as error:
+            whole = with_end(Path(path).read_bytes()) if "truncated" in str(error) else None
+            if whole is None:
+                raise
+            return _decoded(io.BytesIO(whole), path, levels)
+    except UserError:
+        raise
     except FileNotFoundError:
-        raise UserError(
-            f"image {image_id}: {path} is missing; restore it or delete the data folder to prepare again"
+        what = "is a link to a file that is missing" if Path(path).is_symlink() else "is missing"
+        raise UnreadableImageError(
+            image_id, f"{path} {what}", "restore it or delete the data folder to prepare again"
         ) from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        reason = str(error).replace(str(path), "the file").replace("\n", " ")
-        raise UserError(
-            f"image {image_id}: {path} is no readable image ({reason}); replace or remove it"
-        ) from error
+    except Image.DecompressionBombError as error:
+        reason = f"{path} has more pixels than a harmless image ({error})"
+        way_out = f"if you trust it, set {LIMIT_VARIABLE} to so many in the environment"
+        raise UnreadableImageError(image_id, reason, way_out) from None
+    except OutsideError as error:
+        raise UnreadableImageError(image_id, f"{path}: {error}", "or remove it") from None
+    except Exception as error:  # decoders raise anything on damaged bytes: IndexError, struct.error, ...
+        detail = " ".join(str(error).replace(str(path), "the file").split()) or type(error).__name__
+        raise UnreadableImageError(image_id, f"{path} is no readable image ({detail})", REPLACE) from error
+
+
+REPLACE = "replace or remove it"
+
+
+def _decoded(file: str | Path | io.BytesIO, path: str | Path, levels: Levels | None) -> np.ndarray:
+    with Image.open(file) as image:
+        values = stored_values(image, path)
+        if values is None:
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        alpha = (values[..., 3:] >> 8).astype("uint8") if values.ndim == 3 else None
+        shallow = to_8_bit(values if values.ndim == 2 else values[..., :3], levels)
+        if alpha is not None and alpha.shape[2]:
+            shallow = np.concatenate([shallow, alpha], axis=2)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    turned = Image.fromarray(shallow)
+    turned.getexif()[ExifTags.Base.Orientation] = orientation
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(turned)))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow clips 16-bit values at 255 when it converts; the high byte is the picture.
-        return Image.fromarray(
-            (np.asarray(image).astype("uint32") >> 8).clip(0, 255).astype("uint8")
-        ).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -60,24 +116,32 @@ def content_hash(image: np.ndarray) -> str:
 
 
 class Decoded(NamedTuple):
-    """What the manifest keeps of an image; `pixels` (height, width, 3) only of a small one."""
+    """What the manifest keeps of an image; `pixels` (height, width, 3) only of a small one.
+
+    Of a file that cannot be read, `problem` says why; its size is 0 and its hash empty.
+    """
 
     width: int
     height: int
     content_hash: str
     pixels: np.ndarray | None
+    problem: UnreadableImageError | None = None
 
 
-def decode_many(items: Sequence[tuple[str, str]], largest_side: int) -> list[Decoded]:
+def decode_many(
+    items: Sequence[tuple[str, str]], largest_side: int, levels: Levels | None = None
+) -> list[Decoded]:
     """Decode (image_id, path) pairs in order; keeps the pixels of images up to `largest_side` on both sides.
 
-    Raises
-    ------
-    UserError : as `read_rgb`.
+    Files that cannot be read do not stop it: see `Decoded`. `levels` as for `read_rgb`.
     """
     records = []
     for image_id, path in items:
-        image = read_rgb(path, image_id)
+        try:
+            image = read_rgb(path, image_id, levels)
+        except UnreadableImageError as error:
+            records.append(Decoded(0, 0, "", None, error))
+            continue
         height, width = image.shape[:2]
         small = max(height, width) <= largest_side
         records.append(Decoded(width, height, content_hash(image), image if small else None))

@@ -14,6 +14,7 @@ from pipeline.competition.base import Competition
 from pipeline.competition.prepare import prepare
 from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source, Wanted, find_source
+from pipeline.competition.unreadable import OnBadImage
 from pipeline.config.config import Entry
 from pipeline.raw.files import is_visible
 
@@ -28,6 +29,7 @@ class Context:
     configs : the competition's experiments by name.
     arguments : what was typed after the stage's name.
     wanted, raw : where the raw files come from, as for `find_source`.
+    on_bad_image : what is done with images that cannot be read, as for `prepare`.
     """
 
     competition: Competition
@@ -36,6 +38,7 @@ class Context:
     arguments: tuple[str, ...] = ()
     wanted: Wanted = "auto"
     raw: Path | None = None
+    on_bad_image: OnBadImage = "error"
 
     @cached_property
     def source(self) -> Source:
@@ -45,7 +48,8 @@ class Context:
     @cached_property
     def data(self) -> Prepared:
         """The prepared data. Raises UserError: raw files or sample submission that make no sense."""
-        data = prepare(self.competition, self.source, self.paths.data / self.competition.slug)
+        home = self.paths.data / self.competition.slug
+        data = prepare(self.competition, self.source, home, self.on_bad_image)
         self.competition.submission_format(data.classes).check_sample(data.sample_submission, data.test)
         return data
 

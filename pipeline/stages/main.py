@@ -81,6 +81,7 @@ def _run_stage(
         arguments=arguments,
         wanted=source.data,
         raw=source.raw,
+        on_bad_image=source.on_bad_image,
     )
     if isinstance(options, ConfigOptions):
         check_values(options, context, several=stage is compare)

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from pipeline.competition.sources import Wanted
+from pipeline.competition.unreadable import OnBadImage
 from pipeline.config.config import Config
 from pipeline.track.wandb_log import TrackConfig
 
@@ -25,6 +26,9 @@ class SourceOptions(Options):
     sample."""
     raw: Path | None = None
     """Folder of raw files, only read; instead of --data."""
+    on_bad_image: OnBadImage = "error"
+    """Image files that cannot be read. error: all are named, and nothing is done. warn: test images are
+    predicted from an empty image, training images are left out, and all are named."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Reorganising: a checked manifest, packed pixels, rebuilt only when something changed."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from PIL import Image
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
 from pipeline.base.files import TEMPORARY
+from pipeline.competition.decoded import DecodedCache, file_hashes
 from pipeline.competition.prepare import prepare
 from pipeline.competition.prepared import open_prepared
 from pipeline.competition.sources import Source
@@ -205,6 +207,98 @@ def test_a_failed_rebuild_keeps_nothing_half_written(raw, tmp_path):
     with pytest.raises(UserError, match=r"image 4: .*4\.png"):
         _prepare(raw, tmp_path)
     assert [path for path in (tmp_path / "data" / "prepared").iterdir() if path.is_dir()] == []
+
+
+def _break(raw):
+    """Two training and three test images that cannot be read, each in its own way."""
+    (raw / "train" / "6.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (raw / "train" / "9.png").unlink()
+    (raw / "train" / "9.png").symlink_to("gone.png")
+    for name in ("2", "4", "8"):
+        (raw / "test" / f"{name}.png").write_bytes(b"\x89PNG")
+
+
+def test_all_images_that_cannot_be_read_are_named_at_once(raw, tmp_path):
+    _break(raw)
+    with pytest.raises(UserError, match=r"5 image files cannot be read: .*--on-bad-image warn") as caught:
+        _prepare(raw, tmp_path)
+    listing = (tmp_path / "data" / "prepared" / "unreadable.txt").read_text()
+    for name in ("train 6", "train 9", "test 2", "test 4", "test 8"):
+        assert f"{name} (" in str(caught.value) and f"{name}: " in listing
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_on_request_the_data_are_prepared_without_them(raw, tmp_path, capsys, again):
+    whole = _prepare(raw, tmp_path)
+    _break(raw)
+    source = Source("folder", raw, None)
+    data = prepare(Competition(), source, tmp_path / "data", "warn")
+    if again:
+        capsys.readouterr()
+        assert prepare(Competition(), source, tmp_path / "data", "warn").identity == data.identity
+    said = capsys.readouterr().err
+    assert "warning: 2 training images are left out, as their files cannot be read: 6, 9" in said
+    assert "warning: 3 test images are predicted blindly, as their files cannot be read: 2, 4, 8" in said
+    assert set(whole.train["image_id"]) - set(data.train["image_id"]) == {"6", "9"}
+    assert data.test["image_id"].tolist() == whole.test["image_id"].tolist()
+    assert data.test_identity != whole.test_identity
+    blank = data.images("test").read(1)
+    mean = np.mean([data.images("train").read(row) for row in range(28)], axis=(0, 1, 2))
+    np.testing.assert_allclose(blank, np.broadcast_to(np.rint(mean), (32, 32, 3)), atol=1)
+    assert data.images("test").packed is not None
+
+
+def test_without_any_training_image_there_is_nothing_to_go_on_with(raw, tmp_path):
+    for path in (raw / "train").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="no training image can be read"):
+        prepare(Competition(), Source("folder", raw, None), tmp_path / "data", "warn")
+
+
+@pytest.fixture
+def deep(raw):
+    """As `raw`, in 12 bits of 16."""
+    random = np.random.default_rng(0)
+    for path in [*raw.glob("train/*"), *raw.glob("test/*")]:
+        path.unlink()
+        values = random.integers(0, 4096, (32, 32), dtype="uint16")
+        Image.fromarray(values).save(path.with_suffix(".png"))
+    return raw
+
+
+def test_one_measured_range_is_used_everywhere_and_told_once(deep, tmp_path, capsys):
+    Image.fromarray(np.full((32, 32), 2048, dtype="uint16")).save(deep / "test" / "1.png")
+    data = _prepare(deep, tmp_path)
+    assert "note: 30 of 30 training images looked at have more than 8 bits: 0 is read as black" in (
+        capsys.readouterr().err
+    )
+    assert data.levels == (0, 4095, False) == open_prepared(data.folder).levels
+    assert data.images("test").levels == data.levels
+    assert (np.asarray(data.images("test").packed)[0] == 128).all()
+    assert len(np.unique(np.asarray(data.images("train").packed))) == 256
+    assert _prepare(deep, tmp_path).identity == data.identity and "note:" not in capsys.readouterr().err
+
+
+def test_images_that_contradict_the_range_are_named_and_the_competition_can_name_it(deep, tmp_path):
+    Image.fromarray(np.full((32, 32), 40_000, dtype="uint16")).save(deep / "test" / "3.png")
+    with pytest.raises(UserError, match=r"^image 3: .*from 40000 to 40000, .* levels = \(low, high\)"):
+        _prepare(deep, tmp_path)
+
+    class Named(Competition):
+        levels = (0, 65535)
+
+    data = prepare(Named(), Source("folder", deep, None), tmp_path / "data")
+    assert (data.images("test").read(2) == 156).all() and data.images("train").read(0).max() < 16
+
+
+def test_masks_that_are_no_files_are_one_sentence(tmp_path):
+    cache = DecodedCache(tmp_path / "decoded.parquet")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    paths = [str(tmp_path / f"{name}.png") for name in ("loop", "pipe", "gone")]
+    with pytest.raises(UserError, match=r"3 file\(s\) cannot be read: .*loop.png, .*pipe.png, .*gone.png"):
+        file_hashes(cache, paths)
 
 
 def test_class_folders_are_hard_links_to_the_raw_files(raw, tmp_path):

@@ -122,7 +122,7 @@ class TestUnlabelled:
             HOTDOG.load_test(RawFiles((kaggle_like,)))
         for name in ("1.jpg", "2.jpg", "10.jpg"):
             (kaggle_like / "test" / name).unlink()
-        with pytest.raises(UserError, match="test/extra has no images"):
+        with pytest.raises(UserError, match=r"test/extra has images in folders \(more\)"):
             HOTDOG.load_test(RawFiles((kaggle_like,)))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import os
 import shutil
 import tarfile
 import time
@@ -91,7 +92,77 @@ def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
         RawFiles((tmp_path,)).images("test")
 
 
+def test_images_in_folders_are_not_missed_in_silence(tmp_path: Path) -> None:
+    raw = RawFiles((write(tmp_path, "train/1.png", "train/more/deep/2.png", "train/notes/x.txt"),))
+    with pytest.raises(UserError, match=r'train has images in folders \(more\).*raw.images\("train/more"\)'):
+        raw.images("train")
+    assert raw.images("train", skip=["more"])["image_id"].tolist() == ["1"]
+
+
+def test_ids_have_composed_accents_and_paths_are_the_files_own(tmp_path: Path) -> None:
+    frame = RawFiles((write(tmp_path, "train/cafe\u0301.png"),)).images("train")
+    assert frame["image_id"].tolist() == ["caf\u00e9"] and Path(frame["path"].item()).read_text()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a folder"])
+def test_what_is_only_named_like_an_image_is_named(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, "train/1.png") / "train" / "2.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        (tmp_path / "empty").mkdir()
+        path.symlink_to(tmp_path / "empty")
+    with pytest.raises(
+        UserError, match=r"train has 1 folder\(s\), pipe\(s\) .* named like images: 2\.png; move"
+    ):
+        RawFiles((tmp_path,)).images("train")
+
+
+def test_links_that_lead_nowhere_are_left_to_decoding_which_names_them_all(tmp_path: Path) -> None:
+    folder = write(tmp_path, "train/1.png") / "train"
+    (folder / "2.png").symlink_to(tmp_path / "gone.png")
+    (folder / "3.png").symlink_to(folder / "3.png")
+    assert sorted(RawFiles((tmp_path,)).images("train")["image_id"]) == ["1", "2", "3"]
+
+
+def test_links_that_lead_nowhere_do_not_disturb_what_is_beside_them(tmp_path: Path) -> None:
+    write(tmp_path / "raw", "train/1.png")
+    (tmp_path / "raw" / "train.zip").symlink_to("train.zip")
+    (tmp_path / "raw" / "labels.csv").symlink_to("gone.csv")
+    files = open_raw(tmp_path / "raw", tmp_path / "extracted")
+    assert files.images("train")["image_id"].tolist() == ["1"]
+    with pytest.raises(UserError, match=r"found no labels\.csv"):
+        files.find("labels.csv")
+
+
+def test_names_that_are_not_utf_8_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "train/1.png")
+    Path(os.fsdecode(os.fsencode(tmp_path / "train") + b"/caf\xe9.png")).write_text("x")
+    with pytest.raises(UserError, match=r"not UTF-8: 'caf\\udce9\.png'; rename") as caught:
+        RawFiles((tmp_path,)).images("train")
+    str(caught.value).encode()
+
+
 # --- CSV files
+
+
+def test_blanks_around_values_are_taken_off_and_told(tmp_path: Path, capsys) -> None:
+    (tmp_path / "labels.csv").write_text("id,label,note\n1,cat ,x \n 2,cat,\n3,cafe\u0301,\n")
+    frame = RawFiles((tmp_path,)).read_csv("labels.csv", ["id", "label"])
+    assert frame["id"].tolist() == ["1", "2", "3"] and frame["label"].tolist() == ["cat", "cat", "caf\u00e9"]
+    assert frame["note"].tolist() == ["x ", "", ""]
+    said = capsys.readouterr().err
+    assert "1 value(s) of label have blanks around them, taken off: 'cat '" in said and "' 2'" in said
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_csv_that_is_no_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "labels.csv"
+    os.mkfifo(path) if kind == "pipe" else write(path, "x.txt")
+    with pytest.raises(UserError, match=r"labels\.csv"):
+        RawFiles((tmp_path,)).read_csv("labels.csv", ["id"])
 
 
 def test_csv_columns_are_text(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class _Colors:
         """
         used = present[present < len(palette)]
         codes = _codes(palette[used])
-        ramp = palette[: max(2, used.max(initial=0) + 1)]
+        ramp = palette[: max(2, int(used.max(initial=0)) + 1)]
         if (ramp == ramp[:, :1]).all() and (np.diff(ramp[:, 0]) > 0).all():
             return None  # greys that ascend
         found = self.find(codes)

@@ -141,6 +141,14 @@ class TestPalettes:
     def test_an_order_that_nothing_contradicts_stays(self, tmp_path, palette):
         assert self.read(tmp_path, palette) == [[0, 1, 1, 2]]
 
+    def test_the_greys_of_a_palette_are_no_colours(self, tmp_path):
+        greys = np.arange(256).repeat(3).reshape(256, 3)
+        colors = np.array([(255, 255, 255), (0, 0, 0)], dtype=np.uint8)
+        image = Image.fromarray(np.array([[0, 255]], dtype=np.uint8))
+        image.putpalette(greys.astype(np.uint8).tobytes())
+        image.save(tmp_path / "m.png")
+        assert read_mask(tmp_path / "m.png", "img7", 2, colors, (0, 255), None).tolist() == [[0, 1]]
+
     @pytest.mark.parametrize(
         "palette, message",
         [

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
+from pipeline.frame.names import cause, nfc
 
 
 class Column(Protocol):
@@ -122,7 +123,7 @@ class Format(Protocol):
 
 @dataclass(frozen=True)
 class SubmissionFormat:
-    """One row for each id of the sample file. Columns, in order: the id column first.
+    """One row for each id of the sample file, whose columns may have any order.
 
     Attributes
     ----------
@@ -140,24 +141,27 @@ class SubmissionFormat:
     def check_sample(self, sample: pd.DataFrame, test: pd.DataFrame) -> None:
         """See Format: refuses other columns, ids that occur twice, ids that have no test image."""
         expected = [self.id_column, *self.columns]
-        if list(sample.columns) != expected:
+        if sorted(sample.columns) != sorted(expected):
             raise UserError(
                 f"the sample submission has the columns {list(sample.columns)}, not {expected}: "
                 "is it another competition's?"
             )
-        ids = sample[self.id_column]
+        ids = nfc(sample[self.id_column])
         if ids.duplicated().any():
             raise UserError(
                 f"the sample submission repeats the id(s) {name_some(ids[ids.duplicated()].unique())}: "
                 "fetch it again"
             )
-        without_image = ids[~ids.isin(test["image_id"])]
+        there = nfc(test["image_id"])
+        without_image = ids[~ids.isin(there)]
+        unasked = sorted(set(there) - set(ids))
         if len(without_image):
+            reason = cause(without_image.tolist(), unasked)
             raise UserError(
                 f"the sample submission asks for {len(without_image):,} id(s) that have no test image: "
-                f"{name_some(without_image)}; fetch the test images and the sample file again"
+                f"{name_some(without_image)}; "
+                + (reason or "fetch the test images and the sample file again")
             )
-        unasked = sorted(set(test["image_id"]) - set(ids))
         if unasked:
             say(
                 f"warning: {len(unasked):,} test images are not in the sample submission and get no row: "
@@ -167,11 +171,11 @@ class SubmissionFormat:
     def checked(
         self, frame: pd.DataFrame, sample: pd.DataFrame, test: pd.DataFrame, name: str
     ) -> pd.DataFrame:
-        """See Format: the sample file's ids in its order, with allowed values alone."""
+        """See Format: the sample file's columns and ids, in its order, with allowed values alone."""
         expected = [self.id_column, *self.columns]
-        if list(frame.columns) != expected:
+        if list(frame.columns) not in (expected, list(sample.columns)):
             raise UserError(f"{name}: the columns are {list(frame.columns)}, and must be {expected}")
-        ids, wanted = frame[self.id_column].astype("str"), sample[self.id_column]
+        ids, wanted = nfc(frame[self.id_column].astype("str")), nfc(sample[self.id_column])
         if ids.duplicated().any():
             twice = ids[ids.duplicated()].unique()
             raise UserError(f"{name}: the id(s) {name_some(twice)} occur more than once")
@@ -185,6 +189,7 @@ class SubmissionFormat:
             )
             raise UserError(f"{name}: {' and '.join(parts)}")
         ordered = frame.assign(**{self.id_column: ids}).set_index(self.id_column).loc[wanted].reset_index()
+        ordered[self.id_column] = sample[self.id_column].to_numpy()  # as the organiser spells it
         for column, rule in self.columns.items():
             wrong = np.flatnonzero(rule.wrong(ordered[column]) | ordered[column].isna().to_numpy())
             if len(wrong):
@@ -193,4 +198,4 @@ class SubmissionFormat:
                     f"{name}: {len(wrong):,} value(s) of {column} are not allowed, the first {cell!r} at id "
                     f"{ordered[self.id_column].iat[wrong[0]]}; it must be {rule.describe()}"
                 )
-        return ordered
+        return ordered[list(sample.columns)]

@@ -30,6 +30,9 @@ CHUNK = 1 << 20
 BLOCK = 4096
 """Bytes a small file takes on the usual file systems: 50,000 images of 900 bytes fill 200 MB, not 45."""
 
+UTF_8_FLAG = 0x800
+"""Of a zip member: its name is UTF-8."""
+
 BY_HAND = "extract it by hand and pass the folder as RAW=<folder>"
 
 
@@ -113,7 +116,7 @@ class _Members:
 def _extract_zip(archive: Path, members: _Members) -> None:
     with zipfile.ZipFile(archive) as opened:
         infos = opened.infolist()
-        paths = [members.path(info.filename) for info in infos]
+        paths = [members.path(_zip_name(info)) for info in infos]
         for info in infos:
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 members.refuse(info.filename)
@@ -128,6 +131,17 @@ def _extract_zip(archive: Path, members: _Members) -> None:
                     with opened.open(info) as source:
                         members.write(source, path)
                 advance(1)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A member's name. Many programs write UTF-8 without setting the flag that says so, and zipfile then takes
+    it for cp437; other encodings do not pass for UTF-8."""
+    if info.flag_bits & UTF_8_FLAG or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _extract_tar(archive: Path, members: _Members) -> None:

@@ -79,6 +79,22 @@ def test_every_member_comes_out(tmp_path: Path, kind: str) -> None:
     assert names_in(tmp_path) == {kind, "out"}
 
 
+@pytest.mark.parametrize("flagged", [True, False])
+def test_names_of_a_zip_in_utf_8_come_out_with_and_without_the_flag(tmp_path: Path, flagged: bool) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("m\u00fcll/\u732b.png", "x")
+    if not flagged:
+        content = (tmp_path / "x.zip").read_bytes()
+        local, central = content.index(b"PK\x03\x04") + 7, content.index(b"PK\x01\x02") + 9
+        (tmp_path / "x.zip").write_bytes(
+            bytes(0 if place in (local, central) else byte for place, byte in enumerate(content))
+        )
+        with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+            assert archive.namelist() != ["m\u00fcll/\u732b.png"]
+    extract(tmp_path / "x.zip", tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"m\u00fcll/\u732b.png": b"x"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty_folders_come_out(tmp_path: Path, kind: str) -> None:
     tree = tmp_path / "tree"

@@ -134,8 +134,8 @@ def _extract_zip(archive: Path, members: _Members) -> None:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """A member's name. Many programs write UTF-8 without setting the flag that says so, and zipfile then takes
-    it for cp437; other encodings do not pass for UTF-8."""
+    """A member's name. Many programs write UTF-8 without the flag that says so, and zipfile takes it for
+    cp437; other encodings do not pass for UTF-8."""
     if info.flag_bits & UTF_8_FLAG or info.filename.isascii():
         return info.filename
     try:

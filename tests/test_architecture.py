@@ -73,6 +73,13 @@ def test_pipeline_names_no_competition():
     assert found == []
 
 
+def is_overload(node: ast.AST) -> bool:
+    """Whether a function is only one of the signatures of the one below it, which is explained."""
+    return any(
+        isinstance(one, ast.Name) and one.id == "overload" for one in getattr(node, "decorator_list", ())
+    )
+
+
 def undocumented(file: Path) -> Iterator[str]:
     tree = parsed(file)
     if not ast.get_docstring(tree) and file.name != "__main__.py":
@@ -82,7 +89,7 @@ def undocumented(file: Path) -> Iterator[str]:
     while scopes:
         prefix, scope = scopes.pop()
         for node in scope.body:
-            if isinstance(node, kinds) and not node.name.startswith("_"):
+            if isinstance(node, kinds) and not node.name.startswith("_") and not is_overload(node):
                 if not ast.get_docstring(node):
                     yield f"{file}:{node.lineno} {prefix}{node.name}"
                 if isinstance(node, ast.ClassDef):

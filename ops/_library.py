@@ -100,9 +100,13 @@ class Context(Protocol):
     """What autograd hands from a call to its backward pass; more may be set on it by name."""
 
     @property
-    def saved_tensors(self) -> tuple[torch.Tensor, ...]: ...
+    def saved_tensors(self) -> tuple[torch.Tensor, ...]:
+        """What was saved."""
+        ...
 
-    def save_for_backward(self, *tensors: torch.Tensor | None) -> None: ...
+    def save_for_backward(self, *tensors: torch.Tensor | None) -> None:
+        """Keep tensors for the backward pass."""
+        ...
 
 
 class _Reverse(_SingleLevelFunction):

@@ -19,7 +19,7 @@ def plot_confusion(
     """Share of each true class (row) predicted as each class (column), in percent; of more than `MOST`
     classes, those with the most mistakes."""
     shown, share = confusion(truth, predicted, classes)
-    names = [classes[place] for place in shown]
+    names = [str(classes[place]) for place in shown]
     side = max(4, 0.55 * len(names) + 1.5)
     figure = new_figure((side, side))
     axis = figure.subplots()

@@ -40,7 +40,7 @@ CONFIGS = {
     "sample": Config(
         folds=FoldConfig(scheme="holdout", valid_ratio=0.1),
         augment=AugmentConfig(horizontal_flip=False),
-        train=TrainConfig(epochs=5, batch_size=32, lr=0.1, workers=0),
+        train=TrainConfig(epochs=3, batch_size=32, lr=0.1, workers=0),
         predict=PredictConfig(flip=False),
     )
 }

@@ -8,12 +8,15 @@ predictions : ``image_id`` and the task's prediction columns, one row per image;
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.frame.names import nfc
+from pipeline.raw.listing import composed
 
 
 def check_image_frame(
@@ -29,7 +32,8 @@ def check_image_frame(
 
     Raises
     ------
-    UserError : a missing column, no rows, a missing value or an image id that occurs twice.
+    UserError : a missing column, no rows, a missing value, an image id that occurs twice, or two names that
+        look the same.
     """
     missing = [column for column in ("image_id", "path", *columns) if column not in frame]
     if missing:
@@ -43,6 +47,7 @@ def check_image_frame(
                 f"the {source} frame has no {column} in row(s) {name_some(without)}: complete them"
             )
     frame = frame.assign(image_id=as_text(frame["image_id"])).astype({"image_id": "str", "path": "str"})
+    frame["image_id"] = nfc(frame["image_id"])
     twice = frame.loc[frame["image_id"].duplicated(), "image_id"].unique()
     if len(twice):
         raise UserError(
@@ -54,6 +59,7 @@ def check_image_frame(
             raise UserError(f"{source} has no {column} for {len(empty)} image(s): {name_some(empty)}")
         if column in names:
             frame[column] = as_text(frame[column])
+            _refuse_look_alikes(frame[column], source)
     return frame.sort_values("image_id", key=natural_order, kind="stable").reset_index(drop=True)
 
 
@@ -69,6 +75,19 @@ def _text(cell: Any) -> Any:
         return [_text(value) for value in cell]
     whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
     return cell if isinstance(cell, str) else str(int(cell) if whole else cell)
+
+
+def _refuse_look_alikes(cells: pd.Series, source: str) -> None:
+    """Refuse names that differ only in blanks around them or in how accents are stored: one class as two."""
+    known: dict[str, str] = {}
+    lists = ([cell] if isinstance(cell, str) else cell for cell in cells)
+    for name in dict.fromkeys(chain.from_iterable(lists)):
+        first = known.setdefault(composed(name.strip()), name)
+        if first != name:
+            raise UserError(
+                f"{source} has the {cells.name} {first!r} and {name!r}, which look the same "
+                f"({first!a} and {name!a}): spell them alike in load_train"
+            )
 
 
 def rows_by_id(frame: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:

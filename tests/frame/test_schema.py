@@ -39,3 +39,21 @@ def test_a_row_without_id_or_path_is_named(column):
 def test_two_spellings_of_one_id_are_one():
     with pytest.raises(UserError, match="1 duplicate image id"):
         check_image_frame(frame(image_id=[7, "7"]), ("label",), "train")
+
+
+@pytest.mark.parametrize("cells", [["cat", "cat "], ["caf\u00e9", "cafe\u0301"], [["cat"], ["dog", " cat"]]])
+def test_names_that_look_the_same_are_refused(cells):
+    frame = pd.DataFrame({"image_id": ["1", "2"], "path": ["a", "b"], "label": cells})
+    with pytest.raises(UserError, match=r"^train has the label '.*' and '.*', which look the same"):
+        check_image_frame(frame, ["label"], "train", ["label"])
+
+
+def test_names_that_differ_and_empty_lists_pass_and_ids_are_composed():
+    frame = pd.DataFrame(
+        {"image_id": ["cafe\u0301", "2", "3"], "path": ["a", "b", "c"], "label": [["a", "A"], [], ["b"]]}
+    )
+    assert check_image_frame(frame, ["label"], "train", ["label"])["image_id"].tolist() == [
+        "2",
+        "3",
+        "caf\u00e9",
+    ]

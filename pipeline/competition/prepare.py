@@ -54,10 +54,11 @@ def prepare(
     UserError : raw files that make no sense; names the file, the row or the image.
     """
     raw = open_raw(source.raw, data_folder / "extracted")
-    train = check_image_frame(competition.load_train(raw), competition.task.target_columns, "train")
+    task = competition.task
+    train = check_image_frame(competition.load_train(raw), task.target_columns, "train", task.name_columns)
     test = check_image_frame(competition.load_test(raw), (), "test")
     sample = competition.load_sample_submission(raw)
-    classes = competition.task.classes(train)
+    classes = task.classes(train)
     home = data_folder / "prepared"
     with locked(home):
         remove_leftovers(home)
@@ -234,5 +235,6 @@ def _check_sizes(given: pd.DataFrame, decoded: pd.DataFrame) -> None:
         raise UserError(
             f"{len(named):,} image(s) have another size than their annotations say: {name_some(named)}; "
             "use the images that were annotated (for photos that EXIF turns, remove its orientation), or "
-            "where the boxes fit and only the size is wrong, drop the columns width and height in load_train"
+            "where the boxes fit and only the size is wrong, drop the columns width and height in "
+            "load_train, before repair_boxes"
         )

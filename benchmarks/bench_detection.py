@@ -18,7 +18,7 @@ from torchvision.ops.poolers import LevelMapper
 
 import ops
 from benchmarks.compare import Case, measure
-from pipeline.config.config import ModelConfig
+from pipeline.config.groups import ModelConfig
 from pipeline.networks.detection import faster_rcnn, masks_in_boxes, parts, retinanet
 from pipeline.networks.detection.detector import build_detector
 
@@ -155,7 +155,8 @@ def random_batch(side: int) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]
 def cases(kind: str, side: int) -> Iterator[tuple[str, Callable[[], object]]]:
     """Names, and the training step and the prediction of one batch."""
     torch.manual_seed(0)
-    model = build_detector(ModelConfig(BACKBONE, detector=kind, image_size=side), CLASSES)
+    config = ModelConfig(name=BACKBONE, image_size=side)
+    model = build_detector(config, detector=kind, num_classes=CLASSES, mask_head=False)
     model = model.to(memory_format=torch.channels_last)
     images, targets = random_batch(side)
 

@@ -19,6 +19,16 @@ from tests.helpers import REPOSITORY
 TASKS = tuple(TEMPLATES)
 MOST_EDITED = 30
 """Lines that a new user has to edit."""
+CONTRACT = 8
+"""Tests of the contract for each competition."""
+COLUMNS = {
+    "classification": "label",
+    "detection": "PredictionString",
+    "multilabel": "disc",
+    "regression": "value",
+    "segmentation": "rle",
+}
+"""The first column after the id in the submission of a new folder."""
 
 
 def execute(tree: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -84,7 +94,7 @@ def tree(tmp_path_factory) -> Path:
 def test_new_folders_pass_the_contract_at_once_and_edited_as_their_readmes_show(tree):
     result = execute(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/competitions/test_contract.py")
     assert result.returncode == 0, result.stdout
-    assert re.search(r"\b48 passed", result.stdout), result.stdout
+    assert re.search(rf"\b{2 * len(TASKS) * CONTRACT} passed", result.stdout), result.stdout
 
 
 OWN_TASK = '''"""Leaves, whose truth is called species, with a task that says so."""
@@ -145,7 +155,7 @@ def test_a_task_class_of_the_folders_own_passes_the_contract_and_makes_a_submiss
     (folder / "competition.py").write_text(OWN_TASK)
     result = execute(tree, "pytest", "-q", "-p", "no:cacheprovider", "tests/competitions/test_contract.py")
     assert result.returncode == 0, result.stdout
-    assert re.search(r"\b8 passed", result.stdout), result.stdout
+    assert re.search(rf"\b{CONTRACT} passed", result.stdout), result.stdout
     rows = submitted(tree, "leaves")
     assert list(rows.columns) == ["image_id", "species"] and len(rows) == 150
 
@@ -191,8 +201,7 @@ def submitted(tree: Path, slug: str, *arguments: str) -> pd.DataFrame:
 @pytest.mark.parametrize("task", TASKS)
 def test_submit_runs_on_the_sample_of_a_new_folder(tree, task):
     rows = submitted(tree, f"plain_{task}")
-    columns = {"classification": "label", "segmentation": "rle", "detection": "PredictionString"}
-    assert rows.columns[1] == columns[task]
+    assert rows.columns[1] == COLUMNS[task]
     tested = {path.stem for path in (tree / "data" / f"plain_{task}" / "sample" / "raw" / "test").iterdir()}
     named = rows.iloc[:, 0].str.rpartition("_")[0] if task == "segmentation" else rows.iloc[:, 0]
     assert len(rows) and set(named) <= tested
@@ -275,7 +284,7 @@ def test_nothing_is_left_of_a_folder_that_could_not_be_finished(tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("leaves", ""), "TASK=classification|detection|segmentation"),
+        (("leaves", ""), f"TASK={'|'.join(COLUMNS)}"),
         (("leaves", "poetry"), "no task 'poetry'"),
         (("leaf types", "detection"), "'leaf types' cannot name"),
         (("leaves", "detection"), "no folder competitions"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.experiment import experiment
+from pipeline.experiment import description
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import (
     AugmentConfig,
@@ -191,8 +191,8 @@ def test_an_unfinished_run_goes_on_under_changed_code_and_records_it(folder, cap
     (run,) = (folder / "runs" / "cifar10").iterdir()
     before = (run / "config.json").read_bytes()
     changed = {"tasks/classification/task.py": "0123abcd"}
-    code = experiment.training_code
-    monkeypatch.setattr(experiment, "training_code", lambda *given: code(*given) | changed)
+    code = description.training_code
+    monkeypatch.setattr(description, "training_code", lambda *given: code(*given) | changed)
     told, said = _told(capfd, "submit", "--run", run.name)
     assert told.strip() == f"submission: submissions/cifar10/{run.name}.csv"
     assert "goes on under today's code" in said and "epoch 1/1" not in said

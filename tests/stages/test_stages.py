@@ -12,7 +12,7 @@ from PIL import Image
 
 from competitions.cifar10 import sample
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.experiment import description
+from pipeline.experiment import description, experiment
 from pipeline.stages.main import main
 from pipeline.tasks.classification.config import (
     AugmentConfig,

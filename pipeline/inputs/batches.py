@@ -44,9 +44,7 @@ class Images:
         """One uint8 RGB image (H, W, 3). Raises UserError naming the image where its file cannot be read."""
         if self.packed is not None:
             return np.asarray(self.packed[row])
-        return read_rgb(
-            str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]), self.levels
-        )
+        return read_rgb(str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]), self.levels)
 
     @property
     def packed_size(self) -> tuple[int, int] | None:

@@ -75,7 +75,7 @@ def upload(
     path = _checked_file(row, submissions, competition, data_of)
     try:
         with FileLock(submissions / ".upload.lock", timeout=0):
-            found = _hand_in_once(kaggle, row["run"], row["sha256"], path, ledger)
+            found = _upload_once(kaggle, row["run"], row["sha256"], path, ledger)
     except Timeout:
         raise UserError(f"another process is uploading from {submissions}: wait for it") from None
     say(f"submission {found.reference} to {competition.kaggle_slug} is in; waiting for its score")
@@ -186,7 +186,7 @@ def _checked_file(row: dict[str, str], submissions: Path, competition: Competiti
     return path
 
 
-def _hand_in_once(kaggle: Submissions, run: str, sha256: str, path: Path, ledger: Path) -> Submission:
+def _upload_once(kaggle: Submissions, run: str, sha256: str, path: Path, ledger: Path) -> Submission:
     """Hand the file in, or find it where an earlier call that was cut had handed it in."""
     mark = _mark(sha256)
     state = read_ledger(ledger).set_index("run").at[run, "uploaded"]
@@ -203,7 +203,7 @@ def _hand_in_once(kaggle: Submissions, run: str, sha256: str, path: Path, ledger
         kaggle.require_allowance()
         update_upload(ledger, run, uploaded=UPLOADING)
         try:
-            found = kaggle.hand_in(path, f"{run} {mark}", mark)
+            found = kaggle.upload(path, f"{run} {mark}", mark)
         except UserError as error:
             if _is_out(kaggle, error, mark):
                 update_upload(ledger, run, uploaded="")

@@ -120,7 +120,7 @@ class Submissions:
                 f"({24 - datetime.now(UTC).hour} h at most)"
             )
 
-    def hand_in(self, path: Path, description: str, mark: str) -> Submission:
+    def upload(self, path: Path, description: str, mark: str) -> Submission:
         """Upload `path` and submit it, once, whatever happens to the connection.
 
         Parameters

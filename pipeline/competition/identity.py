@@ -100,6 +100,11 @@ def training_code(competition: Competition, config: Config) -> dict[str, str]:
     return found
 
 
+def splitting_code() -> str:
+    """Digest of the code that assigns folds, so that a saved split is not taken for one of today's code."""
+    return _digest_of(PACKAGE / "frame" / "folds.py")
+
+
 def prediction_code(competition: Competition) -> dict[str, str]:
     """Digests of the code that predicts, by file."""
     return (

@@ -15,6 +15,7 @@ from pipeline.base.files import digest, write_json
 from pipeline.base.paths import Paths
 from pipeline.base.progress import progress, say
 from pipeline.competition.base import Competition
+from pipeline.competition.identity import splitting_code
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
 from pipeline.experiment.description import changed, describe, prediction_identity, training_identity
@@ -109,7 +110,7 @@ class Experiment:
         """image_id and fold in the train manifest's row order; saved once, shared by every run with the same
         split."""
         split = replace(self.config.folds, use=None)
-        key = digest([vars(split), self.data.train_identity])
+        key = digest([vars(split), self.data.train_identity, splitting_code()])
         path = self.paths.data / self.competition.slug / "folds" / f"{key}.parquet"
         folds = _read_folds(path)
         if folds is None:

@@ -71,10 +71,11 @@ def positive_weights(targets: torch.Tensor, power: float) -> torch.Tensor | None
 
     Parameters
     ----------
-    targets : (N, C) of 0 and 1. A label that no image has gets the weight 1.
+    targets : (N, C) of 0 and 1. A label that no image has, or every one, gets the weight 1: it has one side
+        alone, which must still be learned.
     """
     if not power:
         return None
     having = targets.sum(dim=0)
-    ratio = (len(targets) - having) / having.clamp(min=1)
-    return torch.where(having > 0, ratio, 1.0) ** power
+    without = len(targets) - having
+    return torch.where((having > 0) & (without > 0), without / having.clamp(min=1), 1.0) ** power

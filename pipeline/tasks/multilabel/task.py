@@ -39,15 +39,19 @@ class Multilabel(WholeImageTask[Config]):
 
     def classes(self, train: pd.DataFrame) -> list[str]:
         """The labels. Raises UserError for one that is not among the names given, or that no image has."""
-        counts = Counter(label for labels in train["labels"] for label in labels)
+        counts: Counter[str] = Counter()
         for image_id, labels in zip(train["image_id"], train["labels"], strict=True):
-            if isinstance(labels, str) or len(set(labels)) != len(labels):
+            if not isinstance(labels, (list, tuple, np.ndarray)) or len(set(labels)) != len(labels):
                 raise UserError(
                     f"image {image_id}: labels is {labels!r}, and must be a list of different names"
                 )
-        unknown = sorted(set(counts) - set(self.names)) if self.names else []
-        if unknown:
-            raise UserError(f"unknown label {unknown[0]!r} in the training data")
+            unknown = sorted(set(labels) - set(self.names)) if self.names else []
+            if unknown:
+                raise UserError(
+                    f"image {image_id}: unknown label {unknown[0]!r}; correct it, or name it where the task "
+                    "is made"
+                )
+            counts.update(labels)
         without = [name for name in self.names if not counts[name]]
         if without or not counts:
             raise UserError(f"no training image has the label(s) {name_some(without) or 'at all'}")

@@ -15,7 +15,7 @@ ENCODINGS = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5", "cp1252", "cp125
 
 def nfc(ids: pd.Series) -> pd.Series:
     """The ids with accents composed; see `pipeline.raw.listing.composed`."""
-    return ids.where(ids.str.isascii(), ids.map(composed))
+    return ids.map(composed).astype("str")  # pandas 2 has no str.isascii, and plain text stays as it is
 
 
 def cause(wanted: Collection[str], there: Collection[str]) -> str | None:

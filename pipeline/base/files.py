@@ -6,13 +6,13 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, disk_fault
 from pipeline.base.progress import say
 
 TEMPORARY = ".podium-tmp-"
@@ -25,18 +25,39 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The temporary file is synced before the rename, so that after a power cut `target` is the old file or the
     new one.
+
+    Raises
+    ------
+    OSError : the disk, the folder or the name does not allow it; has its number and names `target`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only; the suffix stays last,
-    # because numpy and pandas choose the format by it.
-    temporary = target.with_name(f"{TEMPORARY}{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    # because numpy and pandas choose the format by it; short, because `target` may be as long as names go.
+    temporary = target.with_name(f"{TEMPORARY}{target.stem[:20]}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    with _faults_of(target, temporary):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+        finally:
+            # The fault itself is told, not that nothing can be removed on the same disk.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _faults_of(target: Path, temporary: Path) -> Iterator[None]:
+    """Around writing: faults of the disk, however a library tells them, are OSErrors that name `target`,
+    which a user knows, and not `temporary`."""
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except (OSError, RuntimeError) as error:
+        name = str(getattr(error, "filename", None) or temporary)
+        fault = disk_fault(error, target if name.startswith(str(temporary)) else None)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 @contextmanager
@@ -45,19 +66,24 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     removed.
 
     A process killed at any moment leaves the old folder, the new one or none, but never a part of one.
+
+    Raises
+    ------
+    OSError : the disk, the folder or the name does not allow it; has its number and names `target`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{TEMPORARY}{target.name}.{uuid.uuid4().hex[:8]}")
-    temporary.mkdir()
-    try:
-        yield temporary
-        old = temporary.with_name(f"{temporary.name}.old")
-        if target.exists():
-            target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
-        temporary.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f"{TEMPORARY}{target.name[:40]}.{uuid.uuid4().hex[:8]}")
+    with _faults_of(target, temporary):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            old = temporary.with_name(f"{temporary.name}.old")
+            if target.exists():
+                target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
+            temporary.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, logged_in
 from pipeline.base.files import atomic_path, digest, remove_leftovers, write_json
 from pipeline.base.progress import say
 
@@ -76,7 +76,7 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Hold the run; raises UserError where another process does. A killed process holds nothing."""
         try:
-            with FileLock(self.folder / ".lock", timeout=0):
+            with FileLock(self.folder / ".lock", timeout=0), logged_in(self.folder):
                 remove_leftovers(self.folder, deep=True)
                 yield
         except Timeout:

@@ -42,8 +42,9 @@ class Checkpoint:
             "preprocess": self.preprocess.to_json(),
             "training": self.training,
         }
-        with atomic_path(path) as temporary:
-            torch.save(value, temporary)
+        # Through a file of Python's: with a path, torch hides why it could not write.
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(value, file)
 
     @classmethod
     def load(cls, path: Path, config: type[Config]) -> "Checkpoint":

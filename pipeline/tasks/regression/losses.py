@@ -36,7 +36,7 @@ def laplace(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Negative log likelihood of a Laplace distribution; outputs are (B, 2 K): values, then spreads."""
     values, spreads = outputs.chunk(2, dim=1)
     spread = spread_of(spreads)
-    return (spread.log() + (values.sigmoid() - targets).abs() / spread).mean()
+    return ((2 * spread).log() + (values.sigmoid() - targets).abs() / spread).mean()
 
 
 def spread_of(outputs: torch.Tensor) -> torch.Tensor:

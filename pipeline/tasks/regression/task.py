@@ -23,7 +23,7 @@ from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, Report
 from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
 
 BINS = 10
-"""Shares of the images, by their first value, that every fold keeps."""
+"""Most strata: shares of the images, by their first value, that every fold keeps."""
 
 
 class Regression(WholeImageTask[Config]):
@@ -70,9 +70,12 @@ class Regression(WholeImageTask[Config]):
         return self.names + ([f"{name}_sigma" for name in self.names] if self.uncertain else [])
 
     def strata(self, train: pd.DataFrame) -> pd.Series:
-        """Which tenth of the images the first value is in."""
+        """The first value where there are few different ones, as of grades, else which tenth of the images
+        it is in; equal values share a stratum."""
         values = pd.to_numeric(train[self.names[0]])
-        return pd.Series(pd.qcut(values.rank(method="first"), BINS, labels=False), index=train.index)
+        if values.nunique() <= BINS:
+            return values
+        return (values.rank() - 0.5) * BINS // len(values)
 
     def truth(self, frame: pd.DataFrame) -> np.ndarray:
         """float64 (N, K)."""

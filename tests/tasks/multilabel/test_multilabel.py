@@ -51,7 +51,7 @@ class TestClasses:
             TASK.classes(frame(["cat"], cell))
 
     def test_an_unknown_label_is_refused_with_the_image(self):
-        with pytest.raises(UserError, match="^image d: unknown label 'emu'; correct it, or name it"):
+        with pytest.raises(UserError, match=r"^image d: unknown label 'emu'; correct it, or name it"):
             Multilabel(["cat", "dog"]).classes(TRAIN)
 
     def test_a_label_that_no_image_has_is_refused_by_name(self):

@@ -17,6 +17,8 @@ Score = Callable[[pd.DataFrame], float]
 """The metric of a predictions frame with decisions, larger for better."""
 GRID = np.linspace(0.025, 0.975, 39)
 """Thresholds that are tried."""
+WORST = np.finfo("float64").max
+"""Loss of a score that is not defined: finite, for the search takes differences."""
 ROUNDS = 2
 """Passes over the classes, where each has its own threshold."""
 
@@ -91,12 +93,12 @@ class CutPoints(Decision):
 
         def loss(cuts: np.ndarray) -> float:
             found = score(self.apply(predictions, classes, np.sort(cuts).tolist()))
-            return np.inf if np.isnan(found) else -found
+            return float(np.nan_to_num(-found, nan=WORST))
 
         middles = np.arange(self.low, self.high) + 0.5
         found = minimize(loss, middles, method="Nelder-Mead", options={"maxfev": 100 * len(middles)})
-        best = found.x if found.fun < loss(middles) else middles
-        return [round(float(cut), 6) for cut in np.sort(best)]
+        cuts = np.sort(found.x).round(6)  # compared as they are stored
+        return (cuts if loss(cuts) < loss(middles) else middles).tolist()
 
     def apply(self, predictions: pd.DataFrame, classes: Sequence[str], fitted: Any) -> pd.DataFrame:
         """See Decision."""

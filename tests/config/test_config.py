@@ -20,11 +20,14 @@ from pipeline.base.errors import UserError
 from pipeline.config.config import Config, Ensemble, members_of
 from pipeline.config.groups import FoldConfig, Group, ModelConfig, PredictConfig, TrainConfig
 from pipeline.config.limits import Limit, option
+from pipeline.config.whole_images import ViewPredict
 from pipeline.tasks.classification import config as classification
 from pipeline.tasks.detection import config as detection
+from pipeline.tasks.multilabel import config as multilabel
+from pipeline.tasks.regression import config as regression
 from pipeline.tasks.segmentation import config as segmentation
 
-TASKS = [classification, detection, segmentation]
+TASKS = [classification, detection, multilabel, regression, segmentation]
 OPTIONS = [
     (task.Config, group.group, field.name)
     for task in TASKS
@@ -99,6 +102,7 @@ class TestCommandLine:
         assert ("augment", "mosaic") in names[detection] - names[classification] - names[segmentation]
         assert ("model", "decoder") in names[segmentation] - names[classification] - names[detection]
         assert ("augment", "crop") in names[classification] - names[detection] - names[segmentation]
+        assert ("train", "balance") in names[multilabel] - names[classification] - names[regression]
 
 
 class TestIdentity:
@@ -198,6 +202,9 @@ OUT_OF_LIMITS = [
     (detection.AugmentConfig, {"mosaic": 2.0}, "--augment.mosaic is 2.0, and must be from 0 to 1"),
     (detection.ModelConfig, {"detector": "yolo"}, "--model.detector is 'yolo', and must be one of faster_r"),
     (detection.PredictConfig, {"fusion": "soft"}, "--predict.fusion is 'soft', and must be one of wbf, nms"),
+    (multilabel.TrainConfig, {"loss": "mse"}, "--train.loss is 'mse', and must be one of bce, focal, asym"),
+    (multilabel.TrainConfig, {"balance": 1.5}, "--train.balance is 1.5, and must be from 0 to 1"),
+    (regression.TrainConfig, {"loss": "focal"}, "--train.loss is 'focal', and must be one of mse, smooth_l1"),
 ]
 
 
@@ -293,6 +300,16 @@ class TestWhatDoesNothing:
             (segmentation, "train", {"loss": "focal"}, {"label_smoothing"}),
             (segmentation, "train", {"loss": "0.5*dice + lovasz"}, {"label_smoothing", "logit_adjustment"}),
             (detection, "predict", {}, {"overlap"}),
+            (multilabel, "train", {}, set()),
+            (multilabel, "train", {"loss": "focal"}, {"label_smoothing", "balance"}),
+            (
+                multilabel,
+                "train",
+                {"loss": "asymmetric", "optimizer": "adamw"},
+                {"label_smoothing", "balance", "momentum"},
+            ),
+            (regression, "train", {"loss": "laplace"}, set()),
+            (regression, "augment", {"crop": "resized"}, {"pad"}),
         ],
     )
     def test_it_is_named_with_the_reason(self, task, group, values, names):
@@ -340,7 +357,7 @@ def test_validation_after_an_epoch_looks_at_one_view_and_keeps_the_rest(task: Mo
     }
     config: PredictConfig = dataclasses.replace(default, **values, flip=True)
     assert config.plain() == dataclasses.replace(config, flip=False)
-    if isinstance(config, classification.PredictConfig):
+    if isinstance(config, ViewPredict):
         assert dataclasses.replace(config, shift=2, crops=5).plain() == config.plain()
     else:
         assert dataclasses.replace(config, scales=(0.5, 1.0)).plain() == config.plain()

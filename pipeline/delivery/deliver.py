@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import atomic_path, file_hash, write_json
+from pipeline.base.files import atomic_path, digest, file_hash, write_json
 from pipeline.base.progress import say
 from pipeline.competition.base import Competition
 from pipeline.competition.evaluate import Evaluation, evaluation_of
+from pipeline.competition.identity import scoring_code
 from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source
 from pipeline.delivery.decide import Decided, decide
@@ -23,8 +24,11 @@ from pipeline.frame.schema import rows_by_id
 from pipeline.runs.curves import plot_curves
 from pipeline.runs.ledger import LedgerRow, record
 from pipeline.runs.provenance import git_sha, versions
-from pipeline.runs.run import Run, read_frame
+from pipeline.runs.run import Run, read_frame, read_json
 from pipeline.tasks.task import ReportRequest
+
+EVALUATION = "evaluation.json"
+"""In a run's folder: its scores, and what they follow from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,7 @@ def deliver(
     decided = decided_run(finished, competition, data)
     test, evaluation = decided.test, evaluation_of(competition, data.train, decided.oof, data.classes)
     scores = scores_of(finished, evaluation)
+    _keep(run, competition, scores)
     if source.truth is not None:
         name = f"sample_test_{competition.metric.name}"
         hidden = pd.read_parquet(source.truth)
@@ -107,10 +112,29 @@ def decided_run(finished: Finished, competition: Competition, data: Prepared) ->
     return decide(competition, data.train, oof, test, folds, data.classes)
 
 
-def evaluate_run(finished: Finished, competition: Competition, data: Prepared) -> Evaluation:
-    """A run's out-of-fold predictions held against the truth; every figure of it comes from here."""
+def kept_scores(finished: Finished, competition: Competition, data: Prepared) -> dict[str, Any]:
+    """A run's scores, as `scores_of` gives them: read where they were computed before, of the same
+    predictions by the same code, else computed and kept in the run."""
+    identity = _scored(finished.run, competition)
+    kept = read_json(finished.run.folder / EVALUATION) or {}
+    if kept.get("identity") == identity:
+        return {name: math.nan if value is None else value for name, value in kept["scores"].items()}
     oof = decided_run(finished, competition, data).oof
-    return evaluation_of(competition, data.train, oof, data.classes)
+    scores = scores_of(finished, evaluation_of(competition, data.train, oof, data.classes))
+    _keep(finished.run, competition, scores)
+    return scores
+
+
+def _scored(run: Run, competition: Competition) -> str:
+    """What a run's scores follow from. Maps that predictions name are those of the run's own code."""
+    continued = read_json(run.folder / "continued.json")
+    parts = [file_hash(run.folder / "oof.parquet"), scoring_code(competition), continued]
+    return digest(parts, length=16)
+
+
+def _keep(run: Run, competition: Competition, scores: dict[str, Any]) -> None:
+    about = {"identity": _scored(run, competition), "scores": finite(scores)}
+    write_json(run.folder / EVALUATION, about)
 
 
 def scores_of(finished: Finished, evaluation: Evaluation) -> dict[str, Any]:

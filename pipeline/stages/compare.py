@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.base.files import atomic_path
 from pipeline.base.progress import say
-from pipeline.delivery.deliver import evaluate_run, scores_of
+from pipeline.delivery.deliver import kept_scores
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import default_name, experiments_of
 from pipeline.stages.finish import finished_run
@@ -28,7 +28,7 @@ def run(context: Context, options: Options) -> str:
     for name, experiments in made.items():
         predict_all(experiments)
         finished = finished_run(experiments, name, context)
-        scores = scores_of(finished, evaluate_run(finished, context.competition, context.data))
+        scores = kept_scores(finished, context.competition, context.data)
         del scores["folds"]
         row = {"config": name, **scores, "minutes": round(finished.minutes, 1), "run": finished.run.name}
         rows.append(row)

@@ -239,3 +239,16 @@ def test_out_that_cannot_be_written_names_the_submission(folder, capfd):
     error = capfd.readouterr().err.splitlines()[-1]
     assert stop.value.code == 2
     assert "file/s.csv cannot be written" in error and "submissions/cifar10/one-" in error
+
+
+def test_a_comparison_reads_the_scores_that_a_run_keeps(folder, capfd, monkeypatch):
+    _stage(capfd, "submit", "--config", "one")
+    line = _stage(capfd, "compare", "--config", "one")
+    first = pd.read_csv(folder / line.removeprefix("comparison: "))
+    monkeypatch.setattr(
+        "pipeline.delivery.deliver.evaluation_of", lambda *given: pytest.fail("evaluated again")
+    )
+    line = _stage(capfd, "compare", "--config", "one")
+    pd.testing.assert_frame_equal(pd.read_csv(folder / line.removeprefix("comparison: ")), first)
+    kept = json.loads(next((folder / "runs" / "cifar10").glob("one-*/evaluation.json")).read_text())
+    assert kept["scores"]["cv_accuracy"] == pytest.approx(first["cv_accuracy"].iat[0])

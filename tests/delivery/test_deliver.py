@@ -12,6 +12,7 @@ from pipeline.config.config import members_of
 from pipeline.delivery.deliver import Delivered, Finished, deliver
 from pipeline.inputs.batches import Images
 from pipeline.metrics.usual import LOG_LOSS
+from pipeline.prediction.decide import DECIDED, Decision
 from pipeline.runs.ledger import read_ledger
 from pipeline.runs.run import Run, save_frame
 from tests.helpers import untrained_predictions
@@ -99,3 +100,23 @@ def test_the_row_says_which_scores_are_better(prepared_sample, tmp_path, monkeyp
     row = row_of(tmp_path)
     assert (row["metric"], row["better"]) == ("log_loss", "smaller")
     assert float(row["cv_score"]) > 0 and row["folds"] == "2"
+
+
+class Counting(Decision):
+    """Fits how many images it saw."""
+
+    def fit(self, predictions, classes, score):
+        return [len(predictions), 0.5]
+
+    def apply(self, predictions, classes, fitted):
+        return predictions.assign(**{DECIDED: fitted[0]})
+
+
+def test_what_was_decided_is_recorded(prepared_sample, tmp_path, monkeypatch):
+    prepped = prepared_sample("cifar10")
+    finished = finished_run(prepped, prepped.data.train.iloc[:FEW], tmp_path)
+    monkeypatch.setattr(type(prepped.competition), "decision", Counting())
+    made = delivered(prepped, finished, tmp_path)
+    for path in (made.path.with_suffix(".json"), finished.run.folder / "summary.json"):
+        assert json.loads(path.read_text())["decision"] == [FEW, 0.5]
+    assert DECIDED not in made.path.read_text().splitlines()[0]

@@ -23,7 +23,20 @@ def new_figure(size: tuple[float, float]) -> "Figure":
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:
-    """Write `figure` as PNG, atomically."""
+    """Write `figure` as PNG, atomically.
+
+    Its texts are shown letter by letter: a dollar sign in a class's name is no formula. The numbers of a
+    logarithmic axis are formulae, by matplotlib's own hand.
+    """
+    from matplotlib.text import Text
+
+    axes = [axis for one in figure.axes for axis in (one.xaxis, one.yaxis) if axis.get_scale() == "log"]
+    numbers = {
+        text for axis in axes for which in ("major", "minor") for text in axis.get_ticklabels(which=which)
+    }
+    for text in figure.findobj(Text):
+        if text not in numbers:
+            text.set_parse_math(False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, bbox_inches="tight")
     return path

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import atomic_path
+from pipeline.base.progress import banner
 from pipeline.frame.submission import Format
 
 
@@ -29,6 +30,15 @@ def write_submission(
     UserError : columns, ids or values that the organiser would refuse; nothing is written then.
     """
     ordered = form.checked(frame, sample, test, str(path))
+    constant = [
+        column for column in ordered if len(ordered) > 1 and ordered[column].nunique(dropna=False) == 1
+    ]
+    if constant:
+        values = [f"{column} is {ordered[column].iat[0]!r}" for column in constant]
+        banner(
+            f"warning: {path}: the same value in all {len(ordered):,} rows: {name_some(values)}; "
+            "has the model learnt anything? look at its report before you upload"
+        )
     with atomic_path(path) as temporary:
         ordered.to_csv(temporary, index=False, lineterminator="\n")
     return ordered

@@ -215,3 +215,18 @@ class TestCheckSample:
     def test_another_competitions_sample_is_recognised_by_its_columns(self):
         with pytest.raises(UserError, match=r"has the columns \['id', 'label'\], not \['id', 'cat', 'dog'\]"):
             SCORES.check_sample(sample("1"), images(["1"]))
+
+
+class TestConstant:
+    """A column with one value in every row is written, and nobody can overlook it."""
+
+    def test_the_column_and_its_value_are_named(self, tmp_path, capsys):
+        path = tmp_path / "s.csv"
+        write_submission(labels({"1": "cat", "2": "cat"}), sample("1", "2"), NO_TEST, LABELS, path)
+        assert f"warning: {path}: the same value in all 2 rows: label is 'cat'; " in capsys.readouterr().err
+        assert path.read_text() == "id,label\n1,cat\n2,cat\n"
+
+    def test_different_values_or_a_single_row_say_nothing(self, tmp_path, capsys):
+        for rows in ({"1": "cat", "2": "dog"}, {"1": "cat"}):
+            write_submission(labels(rows), sample(*rows), NO_TEST, LABELS, tmp_path / "s.csv")
+        assert capsys.readouterr().err == ""

@@ -111,7 +111,8 @@ def _reorganise(
                 for split, frame in frames.items():
                     _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy", levels)
             _write_tables(temporary, tables, about)
-        _tell(frames, classes, notes)
+        known = {name: pd.Series(hashes) for name, hashes in files.items()}
+        _tell(frames, classes, notes, frames["train"][list(competition.task.target_columns)].assign(**known))
     elif not all(frame.equals(pd.read_parquet(folder / f"{name}.parquet")) for name, frame in tables.items()):
         _write_tables(folder, tables, about)  # the same content in another place, or another sample file
     return open_prepared(folder)
@@ -124,15 +125,42 @@ def _write_tables(folder: Path, tables: dict[str, pd.DataFrame], about: dict[str
     seal(folder, about)
 
 
-def _tell(frames: dict[str, pd.DataFrame], classes: list[str], notes: Sequence[str]) -> None:
+def _tell(
+    frames: dict[str, pd.DataFrame], classes: list[str], notes: Sequence[str], targets: pd.DataFrame
+) -> None:
+    """Say what there is, and which pictures are there more than once.
+
+    Parameters
+    ----------
+    targets : of each training image, with the content of files instead of their names.
+    """
     train, test = frames["train"], frames["test"]
-    duplicates = int(train["content_hash"].duplicated().sum())
-    shared = int(test["content_hash"].isin(train["content_hash"]).sum())
     say(f"{len(train):,} training and {len(test):,} test images, {len(classes)} classes")
     for note in notes:
         say(f"note: {note}")
-    if duplicates or shared:
-        say(f"exact copies: {duplicates:,} within train (kept in one fold), {shared:,} of train in test")
+    copied = train["content_hash"].duplicated(keep=False).to_numpy()
+    groups = train[copied].groupby("content_hash", sort=False)["image_id"].agg(list)
+    first = train.drop_duplicates("content_hash").set_index("content_hash")["image_id"]
+    shared = test[test["content_hash"].isin(first.index)]
+    parts = []
+    if len(groups):
+        named = name_some([" = ".join(ids) for ids in groups])
+        parts.append(f"{copied.sum() - len(groups):,} within train (kept in one fold): {named}")
+    if len(shared):
+        pairs = zip(shared["image_id"], first[shared["content_hash"]], strict=True)
+        named = name_some([f"{one} = {other}" for one, other in pairs])
+        parts.append(f"{len(shared):,} of train in test: {named}")
+    if parts:
+        say(f"exact copies: {'; '.join(parts)}")
+    texts = targets[copied].map(lambda value: str(value.tolist() if isinstance(value, np.ndarray) else value))
+    kinds = train[copied].assign(target=texts.agg("\n".join, axis=1) if len(texts) else "")
+    differ = kinds.groupby("content_hash", sort=False).filter(lambda group: group["target"].nunique() > 1)
+    if len(differ):
+        wrong = [" = ".join(ids) for ids in differ.groupby("content_hash", sort=False)["image_id"].agg(list)]
+        say(
+            f"warning: {len(wrong):,} picture(s) have other targets in each copy: {name_some(wrong)}; "
+            "correct them, or leave them out in load_train"
+        )
 
 
 def _decoded(

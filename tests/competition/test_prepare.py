@@ -55,6 +55,15 @@ def test_the_manifest_has_one_checked_row_for_each_image_in_natural_order(raw, t
     assert same.nunique() == 29
 
 
+def test_copies_are_named_and_so_are_those_with_other_labels(raw, tmp_path, capsys):
+    shutil.copy(raw / "train" / "5.png", raw / "test" / "9.png")
+    _prepare(raw, tmp_path)
+    told = capsys.readouterr().err
+    copies = "exact copies: 1 within train (kept in one fold): 3 = 7; 1 of train in test: 9 = 5\n"
+    assert copies in told
+    assert "warning: 1 picture(s) have other targets in each copy: 3 = 7; correct them" in told
+
+
 def test_packed_pixels_are_the_files_pixels_in_manifest_order(raw, tmp_path):
     data = _prepare(raw, tmp_path)
     packed = data.images("train").packed

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.base.device import channels_last, keep_freed_memory, make_deterministic
-from pipeline.base.errors import UserError
-from pipeline.base.progress import progress, say
+from pipeline.base.errors import UserError, name_some
+from pipeline.base.progress import banner, progress, say
 from pipeline.competition.evaluate import evaluation_of
 from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
@@ -26,6 +27,11 @@ from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import Epoch, best_epoch, has_no_patience, has_no_time, save_history
 from pipeline.training.job import FoldJob, FoldLog, OpenJob
 from pipeline.training.session import Session
+
+NOTHING_TO_LEARN = (
+    "there was nothing to learn, because every target is ignored (a mask value that means a class and is "
+    "ignored?) or all are the same: look at them with make preview"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +80,8 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
 
     Raises
     ------
-    UserError : the loss is no longer finite; names the epoch and what to lower.
+    UserError : the loss, the weights or the predictions are no longer finite; names the fold, the epoch and
+        what to lower. The epoch is not saved.
     """
     config, metric = job.config.train, job.competition.metric
     fold = start(job)
@@ -119,6 +126,8 @@ def _epoch(fold: Started, epoch: int) -> Epoch:
         f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
         f"{metric.name} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
     )
+    if math.isnan(score) and config.keep == "best":
+        say(f"warning: {metric.name} is not defined on these images, so this epoch is never the best")
     return Epoch(epoch=epoch + 1, loss=loss, lr=lr, score=score, images_per_second=rate, seconds=seconds)
 
 
@@ -150,7 +159,20 @@ def _train_epoch(fold: Started, epoch: int) -> tuple[float, float]:
             f"fold {job.fold}: the loss is {mean} in epoch {epoch + 1}: lower --train.lr "
             "or set --train.clip-norm"
         )
+    _require_finite(fold, session.model.state_dict() | session.weights(), epoch)
+    if mean == 0 and not any(row.loss == 0 for row in session.history):
+        banner(f"warning: fold {job.fold}: the loss is exactly 0 in epoch {epoch + 1}: {NOTHING_TO_LEARN}")
     return mean, lr
+
+
+def _require_finite(fold: Started, weights: dict[str, torch.Tensor], epoch: int) -> None:
+    """Raise UserError where the last step, which no loss has seen, broke the weights."""
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise UserError(
+            f"fold {fold.job.fold}: the weights are no longer finite after epoch {epoch + 1} "
+            f"({name_some(broken)}): lower --train.lr or set --train.clip-norm"
+        )
 
 
 def training_step(fold: Started) -> Callable[[float], float]:
@@ -188,6 +210,14 @@ def validate(fold: Started) -> float:
             folder=Path(folder),
         )
         predictions = predict(fold.session.predictor, job.competition.task, request)
+        finite = np.isfinite(predictions.select_dtypes("number").to_numpy(dtype=float)).all(axis=1)
+        wrong = predictions["image_id"].to_numpy()[~finite]
+        if len(wrong):
+            raise UserError(
+                f"fold {job.fold}: after epoch {len(fold.session.history) + 1} the predictions of "
+                f"{len(wrong):,} row(s) are not finite ({name_some(wrong)}): lower --train.lr "
+                "or set --train.clip-norm"
+            )
         return evaluation_of(job.competition, opened.truth, predictions, opened.classes).score
 
 

@@ -208,3 +208,60 @@ def test_any_timm_network_trains(job):
     model = ModelConfig(name="resnet10t")
     config = replace(BASIC, model=model, train=replace(BASIC.train, epochs=1, lr=0.05))
     assert train_fold(job(config)).config.model.name == "resnet10t"
+
+
+def _last_step(monkeypatch, change) -> None:
+    """Change the network right after the last step of the second epoch, which no loss looks at any more."""
+    step = Session.step
+
+    def stepping(self, config, number):
+        step(self, config, number)
+        if number == 8:
+            change(self.model)
+
+    monkeypatch.setattr(Session, "step", stepping)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (float("nan"), r"fold 0: the weights are no longer finite after epoch 2 \(.*\): lower --train\.lr"),
+        (
+            3e38,
+            r"fold 0: after epoch 2 the predictions of 60 row\(s\) are not finite \(.*\): lower",
+        ),
+    ],
+    ids=["weights", "predictions"],
+)
+def test_an_epoch_whose_last_step_broke_the_network_is_not_saved(job, monkeypatch, value, words):
+    def broken(model):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(value)
+
+    _last_step(monkeypatch, broken)
+    config = replace(BASIC, train=replace(BASIC.train, ema=0.0, keep="best"))
+    with pytest.raises(UserError, match=words):
+        train_fold(job(config))
+    folder = job(config).folder
+    assert [row.epoch for row in read_history(folder)] == [1]
+    for name in ("last.pt", "best.pt"):
+        assert all(
+            tensor.isfinite().all() for tensor in Checkpoint.load(folder / name, Config).state.values()
+        )
+
+
+def test_a_loss_of_exactly_0_is_told_once_with_its_likely_cause(job, monkeypatch, capsys):
+    monkeypatch.setattr(
+        Competition, "objective", lambda *_: lambda model, images, targets: model(images).sum() * 0
+    )
+    train_fold(job(BASIC))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "exactly 0" in line]
+    assert "warning: fold 0: the loss is exactly 0 in epoch 1: there was nothing to learn" in line
+
+
+def test_an_epoch_without_a_score_is_never_the_best():
+    nan = float("nan")
+    for metric in (ACCURACY, LOG_LOSS):
+        assert best_epoch(_history(nan, 0.1, nan), metric) == 2
+        assert best_epoch(_history(0.1, nan), metric) == 1

@@ -190,7 +190,39 @@ def test_raw_that_does_not_exist_is_named(capfd):
     assert "Traceback" not in err
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence(capfd, tmp_path):
+    (tmp_path / "data").touch()
+    code, _, err = _exit(capfd, "data", "--data", "sample")
+    assert code == 2
+    assert "Traceback" not in err and err.splitlines()[-1].startswith("error: data/cifar10")
+
+
+def test_a_name_that_is_too_long_is_one_sentence(capfd, tmp_path):
+    (tmp_path / "runs" / "cifar10").mkdir(parents=True)
+    code, _, err = _exit(capfd, "train", "--run", "x" * 300)
+    (line,) = err.splitlines()
+    assert code == 2 and line.startswith("error: ")
+
+
+def test_a_bug_is_one_line_with_the_file_to_report_and_status_1(capfd, tmp_path, monkeypatch):
+    monkeypatch.setattr(STAGES["scores"], "run", lambda *_: {}["surprise"])
+    code, _, err = _exit(capfd, "scores")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert err.endswith(f"report it with {tmp_path / 'podium-error.log'}\n")
+    assert "KeyError: 'surprise'" in (tmp_path / "podium-error.log").read_text()
+
+
+def test_an_interrupt_is_status_130(capfd, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(STAGES["scores"], "run", interrupted)
+    code, _, err = _exit(capfd, "scores")
+    assert code == 130 and "goes on from the last finished epoch" in err
+
+
 def test_the_wandb_view_needs_no_data(capfd, tmp_path, monkeypatch):
+    pytest.importorskip("wandb_workspaces", reason="needs the extra workspace")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     code, _, err = _exit(capfd, "workspace")

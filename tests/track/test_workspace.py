@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("wandb_workspaces", reason="needs the extra workspace, which the lowest wandb has not")
+
 from competitions.cifar10.competition import Competition
 from pipeline.base.errors import UserError
 from pipeline.metrics.metric import Metric

@@ -99,7 +99,7 @@ class TrainConfig(Group):
     batch_size: Annotated[int, COUNT] = 256
     """Images per forward pass."""
     oversample: Annotated[float, SHARE] = 0.0
-    """Power by which images of rare strata (labels, rarest classes, tenths of a value) are drawn more often:
+    """Power by which images of rare strata (labels, rarest classes, grades) are drawn more often:
     0 visits each image once a pass, 1 draws all strata equally often. Drawn with replacement above 0."""
     accumulate: Annotated[int, COUNT] = 1
     """Batches whose gradients are summed into one optimiser step."""

@@ -211,6 +211,10 @@ def validate(fold: Started) -> float:
         )
         predictions = predict(fold.session.predictor, job.competition.task, request)
         finite = np.isfinite(predictions.select_dtypes("number").to_numpy(dtype=float)).all(axis=1)
+        for column in predictions.columns.intersection(["boxes", "scores"]):  # a list for each image
+            finite &= [
+                bool(np.isfinite(np.asarray(value, dtype=float)).all()) for value in predictions[column]
+            ]
         wrong = predictions["image_id"].to_numpy()[~finite]
         if len(wrong):
             raise UserError(

@@ -42,7 +42,7 @@ PAGES = 50
 """Pages of the list read at most; a guard against a server that never stops answering."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Submission:
     """One line of Kaggle's list.
 
@@ -201,7 +201,8 @@ class Submissions:
                 f"Kaggle took the file, but its list of submissions to {self.slug} does not show it yet: run "
                 "make upload again in some minutes, which looks there first"
             )
-        return Submission(str(reference), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", description, "pending")
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return Submission(reference=str(reference), date=now, description=description, state="pending")
 
     def _patiently(self, call: Callable[[], T], aim: str) -> T:
         return patiently(call, aim, lambda error: sentence(error, self.slug, aim))
@@ -209,11 +210,11 @@ class Submissions:
 
 def _submission(line: "ApiSubmission") -> Submission:
     return Submission(
-        str(line.ref),
-        f"{line.date:%Y-%m-%dT%H:%M:%SZ}" if line.date else "",
-        line.description,
-        _STATES[line.status.name],
-        line.public_score,
-        line.private_score,
-        " ".join((getattr(line, "error_description", "") or "").split()),
+        reference=str(line.ref),
+        date=f"{line.date:%Y-%m-%dT%H:%M:%SZ}" if line.date else "",
+        description=line.description,
+        state=_STATES[line.status.name],
+        public=line.public_score,
+        private=line.private_score,
+        error=" ".join((getattr(line, "error_description", "") or "").split()),
     )

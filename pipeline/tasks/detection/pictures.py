@@ -1,8 +1,9 @@
 """Pictures of boxes: over their image, beside the truth, precision against recall, and kinds of mistakes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,7 +24,8 @@ LEGEND = 10
 """Classes whose curves are named."""
 
 
-class Detections(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Detections:
     """One image of a grid.
 
     Attributes

@@ -33,13 +33,13 @@ def report(request: ReportRequest) -> list[Path]:
         shown = np.flatnonzero(scores >= SHOWN_SCORE)
         pictures.append(
             Detections(
-                request.images.read(int(row_of[image_id])),
-                f"{image_id}",
-                box_array(oof["boxes"].iloc[row])[shown],
-                [oof["labels"].iloc[row][i] for i in shown],
-                scores[shown].tolist(),
-                truth["boxes"].iloc[row],
-                list(truth["labels"].iloc[row]),
+                image=request.images.read(int(row_of[image_id])),
+                caption=f"{image_id}",
+                boxes=box_array(oof["boxes"].iloc[row])[shown],
+                labels=[oof["labels"].iloc[row][i] for i in shown],
+                scores=scores[shown].tolist(),
+                true_boxes=truth["boxes"].iloc[row],
+                true_labels=list(truth["labels"].iloc[row]),
             )
         )
     curves = precision_recall(truth, oof, request.classes)

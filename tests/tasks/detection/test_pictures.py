@@ -61,7 +61,8 @@ def is_red(color: tuple[int, ...]) -> bool:
 def test_a_grid_shows_truth_in_green_and_predictions_in_red(tmp_path):
     image = np.zeros((60, 80, 3), dtype=np.uint8)
     box = [[10.0, 20.0, 60.0, 50.0]]
-    rows = [Detections(image, f"image {number}", box, ["cat"], [0.5], box, ["cat"]) for number in range(5)]
+    found = {"boxes": box, "labels": ["cat"], "scores": [0.5], "true_boxes": box, "true_labels": ["cat"]}
+    rows = [Detections(image=image, caption=f"image {number}", **found) for number in range(5)]
     colors = colors_of(plot_detections(rows, tmp_path / "both.png"))
     assert any(map(is_green, colors)) and any(map(is_red, colors))
     unknown = [row._replace(true_boxes=(), true_labels=()) for row in rows]

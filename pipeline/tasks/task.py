@@ -158,6 +158,11 @@ class Task(ABC, Generic[ConfigT]):
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """Predictions of the rows asked for, in order, a part at a time: probabilities, never logits."""
 
+    def finite(self, predictions: pd.DataFrame) -> np.ndarray:
+        """bool (N,): whether all numbers of a row are finite."""
+        numbers = predictions.select_dtypes("number").to_numpy(dtype="float64")
+        return np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
+
     @abstractmethod
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Mean of several predictions frames over the same ids in the same order.

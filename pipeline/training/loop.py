@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from pipeline.base.device import channels_last, keep_freed_memory, make_deterministic
@@ -210,12 +209,7 @@ def validate(fold: Started) -> float:
             folder=Path(folder),
         )
         predictions = predict(fold.session.predictor, job.competition.task, request)
-        finite = np.isfinite(predictions.select_dtypes("number").to_numpy(dtype=float)).all(axis=1)
-        for column in predictions.columns.intersection(["boxes", "scores"]):  # a list for each image
-            finite &= [
-                bool(np.isfinite(np.asarray(value, dtype=float)).all()) for value in predictions[column]
-            ]
-        wrong = predictions["image_id"].to_numpy()[~finite]
+        wrong = predictions["image_id"].to_numpy()[~job.competition.task.finite(predictions)]
         if len(wrong):
             raise UserError(
                 f"fold {job.fold}: after epoch {len(fold.session.history) + 1} the predictions of "

@@ -146,6 +146,12 @@ class Detection(Task[Config]):
         """image_id and lists of boxes, scores and labels."""
         return predict_boxes(cast(Detector, model), request)
 
+    def finite(self, predictions: pd.DataFrame) -> np.ndarray:
+        """bool (N,): whether all boxes and scores of an image are finite."""
+        pairs = zip(predictions["boxes"], predictions["scores"], strict=True)
+        rows = [np.isfinite(box_array(one)).all() and np.isfinite(scores).all() for one, scores in pairs]
+        return np.array(rows, dtype=bool)
+
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
         """Boxes fused as those of several views are. Masks of several models have no mean: one model's are
         kept as they are, those of several are dropped."""

@@ -1,5 +1,6 @@
 """Pictures: the right pixels change, and files can be opened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_a_grid_shows_truth_in_green_and_predictions_in_red(tmp_path):
     rows = [Detections(image=image, caption=f"image {number}", **found) for number in range(5)]
     colors = colors_of(plot_detections(rows, tmp_path / "both.png"))
     assert any(map(is_green, colors)) and any(map(is_red, colors))
-    unknown = [row._replace(true_boxes=(), true_labels=()) for row in rows]
+    unknown = [replace(row, true_boxes=(), true_labels=()) for row in rows]
     colors = colors_of(plot_detections(unknown, tmp_path / "predicted.png"))
     assert any(map(is_red, colors)) and not any(map(is_green, colors))
     assert plot_detections([], tmp_path / "none.png").exists()

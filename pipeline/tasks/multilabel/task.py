@@ -16,7 +16,7 @@ from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
 from pipeline.prediction.decide import DECIDED
-from pipeline.tasks.multilabel.blend import METHODS, blend
+from pipeline.tasks.blend import blend
 from pipeline.tasks.multilabel.config import Config
 from pipeline.tasks.multilabel.losses import Asymmetric, BinaryCrossEntropy, Focal, positive_weights
 from pipeline.tasks.multilabel.pictures import plot_label_scores, plot_mistakes
@@ -31,7 +31,11 @@ class Multilabel(WholeImageTask[Config]):
     config = Config
     target_columns = ("labels",)
     name_columns: ClassVar[tuple[str, ...]] = ("labels",)
-    blend_methods: ClassVar[Mapping[str, str]] = METHODS
+    blend_methods: ClassVar[Mapping[str, str]] = {
+        "mean": "probabilities are averaged",
+        "rank": "ranks are averaged",
+        "climb": "weights are fitted fold by fold",
+    }
 
     def __init__(self, names: Sequence[str] = (), id_column: str = "image_id") -> None:
         """`names` puts the labels in order; without it they are sorted. And the submission's id column."""
@@ -123,8 +127,8 @@ class Multilabel(WholeImageTask[Config]):
         raise self.no_evidence(needs)
 
     def blend(self, request: BlendRequest) -> Blended:
-        """See `pipeline.tasks.multilabel.blend`."""
-        return blend(request) if request.method in METHODS else super().blend(request)
+        """See `pipeline.tasks.blend`."""
+        return blend(request) if request.method in self.blend_methods else super().blend(request)
 
     def report(self, request: ReportRequest) -> list[Path]:
         """The AUC of each label, and the images with the greatest single mistake."""

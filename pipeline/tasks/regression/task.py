@@ -15,7 +15,7 @@ from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
 from pipeline.prediction.decide import DECIDED
-from pipeline.tasks.regression.blend import METHODS, blend
+from pipeline.tasks.blend import blend
 from pipeline.tasks.regression.config import Config
 from pipeline.tasks.regression.losses import LOSSES, spread_of
 from pipeline.tasks.regression.pictures import plot_mistakes, plot_values
@@ -31,7 +31,10 @@ class Regression(WholeImageTask[Config]):
     `uncertain` one for its standard deviation, ``<target>_sigma``."""
 
     config = Config
-    blend_methods: ClassVar[Mapping[str, str]] = METHODS
+    blend_methods: ClassVar[Mapping[str, str]] = {
+        "mean": "values are averaged",
+        "climb": "weights are fitted fold by fold",
+    }
 
     def __init__(
         self,
@@ -129,8 +132,8 @@ class Regression(WholeImageTask[Config]):
         raise self.no_evidence(needs)
 
     def blend(self, request: BlendRequest) -> Blended:
-        """See `pipeline.tasks.regression.blend`."""
-        return blend(request) if request.method in METHODS else super().blend(request)
+        """See `pipeline.tasks.blend`."""
+        return blend(request) if request.method in self.blend_methods else super().blend(request)
 
     def report(self, request: ReportRequest) -> list[Path]:
         """Predicted against true values, and the images that are furthest off."""

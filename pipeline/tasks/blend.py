@@ -1,16 +1,10 @@
-"""Blending probabilities of independent labels. Nothing is normalised: rows do not sum to 1."""
+"""Blending one number for each label or target. Nothing is normalised: rows do not sum to 1."""
 
 import numpy as np
 
 from pipeline.frame.values import frame_of, values_of
 from pipeline.prediction.combine import Combination, climb, fit_nested, ranked, weighted
 from pipeline.tasks.task import Blended, BlendRequest
-
-METHODS = {
-    "mean": "probabilities are averaged",
-    "rank": "ranks are averaged",
-    "climb": "weights are fitted fold by fold",
-}
 
 
 def blend(request: BlendRequest) -> Blended:

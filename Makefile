@@ -36,7 +36,7 @@ $(READY): pyproject.toml
 test-setup: $(DEVELOP) ## install what tests and checks need besides (done by them when needed)
 
 $(DEVELOP): $(READY)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,workspace]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
 ops: $(READY) ## compile the operators, with nvcc also for CUDA; part of set-up (USE_CUDA=0: CPU only)

@@ -8,6 +8,7 @@ a fit on all.
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import rankdata
 
 from pipeline.base.errors import UserError
 
@@ -69,9 +70,9 @@ def climb(values: np.ndarray, score: Callable[[np.ndarray], float]) -> np.ndarra
 
 
 def ranked(values: np.ndarray) -> np.ndarray:
-    """Share of the images with a lower probability, for each run and class."""
-    order = values.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    return (order + 1) / values.shape[1]
+    """Rank shares (R, N, C), above 0 up to 1, of each run and class; equal values share the mean of their
+    ranks, whatever their order."""
+    return rankdata(values, axis=1) / values.shape[1]
 
 
 def stacker(values: Values, labels: np.ndarray) -> Combination:

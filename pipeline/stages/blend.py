@@ -1,11 +1,15 @@
 """Combine finished runs into a new one, honestly scored; the result is a run."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
-from pipeline.delivery.deliver import Finished
+from pipeline.delivery.deliver import Finished, kept_scores
 from pipeline.experiment.combine import blend_into, chosen_method, finished_run, folds_of, open_combination
+from pipeline.runs.run import Run
 from pipeline.stages.context import Context
 from pipeline.stages.finish import deliver_again, deliver_run
 from pipeline.stages.options import OutOptions, SourceOptions, TrackOptions
@@ -26,10 +30,15 @@ class Options(SourceOptions, OutOptions, TrackOptions):
 
 
 def check(context: Context, options: Options) -> None:
-    """Refuse an unknown format, or fewer than two runs, before anything is fetched."""
+    """Refuse an unknown format, fewer than two runs, or one of them twice, before anything is fetched."""
     check_format(options.format, context.competition)
     if len(set(options.runs)) < 2:
         raise UserError("give at least two finished runs to blend: RUNS='a b', their names under runs/")
+    twice = [name for name, count in Counter(options.runs).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{name_some(twice)} is named twice: name each run once; climb gives a run its weight"
+        )
 
 
 def run(context: Context, options: Options) -> str:
@@ -49,6 +58,9 @@ def run(context: Context, options: Options) -> str:
         return f"submission: {done}"
     with blended.lock():
         note = blend_into(blended, members, method, competition, data)
+    scores = [_score(member, context) for member in members]
+    for member, score in zip(members, scores, strict=True):
+        say(f"  {competition.metric.name} {score:.4f}  {member.name}")
     say(f"blend of {len(members)} runs: {note}")
     finished = Finished(
         run=blended,
@@ -60,4 +72,36 @@ def run(context: Context, options: Options) -> str:
         minutes=sum((member.summary() or {}).get("minutes", 0.0) for member in members),
     )
     path = deliver_run(finished, context, options.track, options.out, options.format)
+    _tell_no_gain(kept_scores(finished, competition, data), scores, members, context)
     return f"submission: {path}"
+
+
+def _score(member: Run, context: Context) -> float:
+    """The competition's metric of a member's out-of-fold predictions, with its decisions."""
+    about = member.summary() or {}
+    finished = Finished(
+        run=member,
+        config_name="",
+        config={},
+        config_text="",
+        folds=folds_of(member),
+        histories={},
+        minutes=about.get("minutes", 0.0),
+    )
+    return kept_scores(finished, context.competition, context.data)[f"cv_{context.competition.metric.name}"]
+
+
+def _tell_no_gain(
+    made: dict[str, Any], scores: Sequence[float], members: Sequence[Run], context: Context
+) -> None:
+    """Say where the blend is no better than its best member."""
+    metric = context.competition.metric
+    best = 0
+    for place, score in enumerate(scores):
+        best = place if metric.better(score, scores[best]) else best
+    mine = made[f"cv_{metric.name}"]
+    if not metric.better(mine, scores[best]):
+        say(
+            f"warning: the blend ({metric.name} {mine:.4f}) is no better than its best member, "
+            f"{members[best].name} ({scores[best]:.4f})"
+        )

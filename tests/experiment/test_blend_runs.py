@@ -127,6 +127,21 @@ def test_the_default_method_suits_the_task_and_the_folds(project, capsys, slug, 
     assert float(row["cv_score"]) > 0.5  # one of the members knows everything
 
 
+def test_the_score_of_each_member_is_told_and_a_blend_without_gain(project, capsys):
+    made = project("cifar10")
+    made.add("good", 2, ideal=True)
+    made.add("bad", 2)
+    made.blend("--runs", "good", "bad", "--method", "climb")
+    said = capsys.readouterr().err
+    assert "accuracy 1.0000  good" in said and "  bad" in said
+    assert "warning: the blend (accuracy 1.0000) is no better than its best member, good (1.0000)" in said
+
+
+def test_a_run_twice_is_refused(project, capsys):
+    told = project("cifar10").refusal(capsys, "--runs", "a", "b", "a")
+    assert "a is named twice: name each run once" in told
+
+
 def test_a_method_that_does_not_suit_is_refused(project, capsys):
     made = project("voc")
     made.add("a", 2)

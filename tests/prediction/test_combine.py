@@ -134,6 +134,10 @@ class TestRanked:
         expected = np.array([[[1, 3], [3, 1], [2, 2]], [[3, 1], [2, 2], [1, 3]]]) / 3
         np.testing.assert_allclose(ranked(values), expected)
 
+    def test_equal_values_share_their_mean_rank_whatever_their_row(self):
+        values = np.array([[[0.0], [0.5], [0.5], [0.5], [0.9]]])
+        np.testing.assert_allclose(ranked(values)[0, :, 0], np.array([1, 3, 3, 3, 5]) / 5)
+
     def test_it_sees_the_order_alone(self, runs):
         np.testing.assert_array_equal(ranked(runs[0]), ranked(np.log(runs[0]) * 7 - 3))
 

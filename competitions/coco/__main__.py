@@ -1,5 +1,8 @@
-from competitions.coco.competition import Competition
-from competitions.coco.configs import CONFIGS
-from pipeline.stages.main import main
+from pipeline.base.stopping import stoppable
 
-main(Competition(), CONFIGS)
+with stoppable() as began:  # also while the libraries are imported
+    from competitions.coco.competition import Competition
+    from competitions.coco.configs import CONFIGS
+    from pipeline.stages.main import main
+
+    main(Competition(), CONFIGS, began=began)

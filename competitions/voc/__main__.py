@@ -1,5 +1,8 @@
-from competitions.voc.competition import Competition
-from competitions.voc.configs import CONFIGS
-from pipeline.stages.main import main
+from pipeline.base.stopping import stoppable
 
-main(Competition(), CONFIGS)
+with stoppable() as began:  # also while the libraries are imported
+    from competitions.voc.competition import Competition
+    from competitions.voc.configs import CONFIGS
+    from pipeline.stages.main import main
+
+    main(Competition(), CONFIGS, began=began)

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from pipeline.base.errors import told_to_the_user
 from pipeline.base.paths import default_paths
-from pipeline.base.progress import say
+from pipeline.base.stopping import stoppable
 from pipeline.competition.base import Competition
 from pipeline.config.config import Entry
 from pipeline.stages import (
@@ -50,20 +50,25 @@ STAGES: dict[str, ModuleType] = {
 
 
 def main(
-    competition: Competition, configs: Mapping[str, Entry], arguments: Sequence[str] | None = None
+    competition: Competition,
+    configs: Mapping[str, Entry],
+    arguments: Sequence[str] | None = None,
+    began: float | None = None,
 ) -> None:
-    """Run one stage. Exits with status 2 and one sentence where the user can help it."""
+    """Run one stage. Exits with status 2 and one sentence where the user can help it.
+
+    Parameters
+    ----------
+    began : when the command did, before its imports, as `time.time` has it; None: now.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] not in STAGES:
         _print_stages(competition.slug, arguments[0] if arguments else None)
-    try:
+    with stoppable():
         with told_to_the_user():
             result = _run_stage(competition, configs, arguments[0], tuple(arguments[1:]))
         if result:
             print(result, flush=True)
-    except KeyboardInterrupt:
-        say("interrupted: the same command goes on from the last finished epoch")
-        sys.exit(130)
 
 
 def _run_stage(

@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 CONFIG = Config(
     folds=FoldConfig(count=3, use=1),
     model=ModelConfig(name=TINY),
-    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    train=TrainConfig(epochs=1, batch_size=50, amp="off"),
     predict=PredictConfig(flip=False),
 )
 

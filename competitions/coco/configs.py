@@ -28,7 +28,6 @@ FAST = Config(
         clip_norm=10.0,
         ema=0.99,
         frozen_stages=4,
-        amp=False,
         max_minutes=20,
     ),
     predict=PredictConfig(flip=False, batch_size=8),

@@ -29,7 +29,6 @@ FAST = Config(
         frozen_stages=5,
         warmup=0.15,
         label_smoothing=0.1,
-        amp=False,
         max_minutes=6,
     ),
     predict=PredictConfig(flip=True),

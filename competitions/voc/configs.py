@@ -29,7 +29,6 @@ FAST = Config(
         schedule="one_cycle",
         warmup=0.1,
         ema=0.98,
-        amp=False,
         max_minutes=6,
     ),
     predict=PredictConfig(flip=True, scales=(0.65, 0.9), batch_size=4),

@@ -11,6 +11,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pipeline.base.errors import UserError
 from pipeline.config.limits import COUNT, NATURAL, SEED, SHARE, Limit, check_limits
 
+Precision = Literal["auto", "on", "off"]
+"""Of mixed precision; auto is measured, see `pipeline.experiment.precision`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
@@ -132,9 +135,9 @@ class TrainConfig(Group):
     ema: Annotated[float, Limit(0, 0.99999)] = 0.0
     """Decay per step, which it rises to from 0, of the averaged weights used for prediction, such as 0.999;
     0 predicts with the last weights."""
-    amp: bool = True
-    """Mixed precision where the hardware gains by it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in
-    it."""
+    amp: Precision = "auto"
+    """Mixed precision where the hardware has it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it. auto
+    times a few steps with and without at the start of a run, and keeps to the faster."""
     keep: Literal["last", "best"] = "last"
     """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does
     not."""
@@ -180,7 +183,9 @@ class PredictConfig(Group):
     """Also the mirrored image."""
     batch_size: Annotated[int, COUNT] = 500
     """Most images (tiles, where there are) per forward pass; large ones are fewer. Does not change the
-    result."""
+    result, or with `amp` by rounding only."""
+    amp: Precision = "auto"
+    """Mixed precision, as for training; timed apart from it."""
 
     def plain(self) -> Self:
         """The same without test-time augmentation, for the validation after each epoch."""

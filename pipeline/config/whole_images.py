@@ -44,7 +44,7 @@ class ViewPredict(PredictConfig):
 
     def plain(self) -> Self:
         """See PredictConfig."""
-        return type(self)(flip=False, shift=0, crops=1, batch_size=self.batch_size)
+        return type(self)(flip=False, shift=0, crops=1, batch_size=self.batch_size, amp=self.amp)
 
 
 def check_fit(augment: ImageAugment, predict: ViewPredict, size: int) -> None:

@@ -54,17 +54,19 @@ def training_identity(
     return digest({**parts, "code": about["code"]["training"], "own": own}, length=16)
 
 
-def prediction_identity(about: dict[str, Any], training: str, split: str) -> str:
+def prediction_identity(about: dict[str, Any], training: str, split: str, amp: str) -> str:
     """What the predictions of a fold depend on.
 
     Parameters
     ----------
     training : what `training_identity` gave.
     split : oof or test.
+    amp : on or off, the precision that auto became.
     """
     test = about["test_data"] if split == "test" else ""
     config = about["config"]
-    parts = [training, config["predict"], config["train"]["keep"], about["code"]["prediction"], split, test]
+    options = config["predict"] | {"amp": amp}
+    parts = [training, options, config["train"]["keep"], about["code"]["prediction"], split, test]
     return digest(parts, length=16)
 
 

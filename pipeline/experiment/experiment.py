@@ -19,6 +19,7 @@ from pipeline.competition.identity import splitting_code
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
 from pipeline.experiment.description import changed, describe, prediction_identity, training_identity
+from pipeline.experiment.precision import with_precision
 from pipeline.experiment.sharing import (
     begin_prediction,
     is_trained,
@@ -127,14 +128,26 @@ class Experiment:
             : self.config.folds.use
         ]
 
+    @cached_property
+    def precise(self) -> Config:
+        """The config with the precision that this run computes in."""
+        shared = self.paths.data / self.competition.slug / "precision"
+        fold = self.fold_numbers[0]
+        return with_precision(
+            self.config, self.device, self.run.folder, shared, lambda config: self._job(fold, config)
+        )
+
     def job(self, fold: int) -> FoldJob:
         """Training of one fold."""
+        return self._job(fold, self.precise)
+
+    def _job(self, fold: int, config: Config) -> FoldJob:
         path = self.run.folder / "folds.parquet"
         if _read_folds(path) is None or not read_frame(path).equals(self.folds):
             save_frame(self.folds, path)
         return FoldJob(
             competition=self.competition,
-            config=self.config,
+            config=config,
             data=self.data.folder.resolve(),
             folds=path.resolve(),
             fold=fold,
@@ -148,11 +161,12 @@ class Experiment:
         # Epochs of several versions of the code equal no other run's.
         own = self.run.name if self._changes_since_it_began else ""
         inside = self.folds["image_id"][self.folds["fold"] == fold].tolist()
-        return training_identity(self.identity, self.config, self.data.classes, fold, inside, own)
+        return training_identity(self.identity, self.precise, self.data.classes, fold, inside, own)
 
     def prediction_identity(self, fold: int, split: str) -> str:
         """What the predictions of a fold depend on."""
-        return prediction_identity(self.identity, self.training_identity(fold), split)
+        amp = self.precise.predict.amp
+        return prediction_identity(self.identity, self.training_identity(fold), split, amp)
 
     def train(self) -> None:
         """Train every fold that is not trained yet."""
@@ -214,7 +228,7 @@ class Experiment:
             rows=rows,
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,
-            config=self.config.predict,
+            config=self.precise.predict,
             workers=self.config.train.workers,
             device=torch.device(self.device),
             folder=folder / split,

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from pipeline.base.device import amp_dtype
 from pipeline.prediction.request import Request
 
 
@@ -27,8 +28,7 @@ def predict(
 ) -> pd.DataFrame:
     """Predict the rows asked for, in order.
 
-    Computed in float32, so that the result does not depend on the batch size; the model is put in eval mode
-    and is not changed.
+    In float32, unless the config asks for mixed precision; the model is put in eval mode and is not changed.
 
     Parameters
     ----------
@@ -41,10 +41,12 @@ def predict(
     training = {name: module.training for name, module in model.named_modules()}
     model.eval()
     parts = []
+    dtype = amp_dtype(request.device) if request.config.amp == "on" else None
     try:
-        for part in task.predict(model, request):
-            parts.append(part)
-            advance(len(part))
+        with torch.autocast(request.device.type, dtype, enabled=dtype is not None):
+            for part in task.predict(model, request):
+                parts.append(part)
+                advance(len(part))
     finally:
         for name, module in model.named_modules():
             module.training = training[name]

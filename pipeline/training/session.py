@@ -45,7 +45,7 @@ class Session:
     def start(cls, model: nn.Module, config: TrainConfig, device: torch.device) -> "Session":
         """A session before its first step, for `model` on `device`."""
         groups = parameter_groups(model, config)
-        dtype = amp_dtype(device) if config.amp else None
+        dtype = amp_dtype(device) if config.amp != "off" else None
         return cls(
             model=model,
             groups=groups,

@@ -588,7 +588,7 @@ def test_uploading_a_run_on_a_folder_asks_for_it_before_all_is_downloaded(
 TINY_RUN = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
     model=ModelConfig(name=TINY),
-    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    train=TrainConfig(epochs=1, batch_size=50, amp="off"),
     predict=PredictConfig(flip=False),
 )
 TINY_CONFIGS = {"one": TINY_RUN, "other": replace(TINY_RUN, train=replace(TINY_RUN.train, seed=7))}

@@ -29,7 +29,7 @@ from tests.training.small import few
 ONE = Config(
     folds=FoldConfig(count=4, use=1),
     model=ModelConfig(name=TINY),
-    train=TrainConfig(epochs=2, batch_size=20, amp=False),
+    train=TrainConfig(epochs=2, batch_size=20, amp="off"),
     predict=PredictConfig(flip=False),
 )
 

@@ -29,7 +29,7 @@ def config(seed: int) -> Config:
     return Config(
         folds=FoldConfig(count=3, use=2),
         model=ModelConfig(name=TINY),
-        train=TrainConfig(epochs=1, batch_size=50, amp=False, seed=seed),
+        train=TrainConfig(epochs=1, batch_size=50, amp="off", seed=seed),
         predict=PredictConfig(flip=False),
     )
 

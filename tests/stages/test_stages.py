@@ -31,7 +31,7 @@ ONE = Config(
     folds=FoldConfig(scheme="holdout", valid_ratio=0.2),
     model=ModelConfig(name=TINY),
     augment=AugmentConfig(cutmix=1.0),
-    train=TrainConfig(epochs=1, batch_size=50, amp=False),
+    train=TrainConfig(epochs=1, batch_size=50, amp="off"),
     predict=PredictConfig(flip=False),
 )
 OTHER = replace(ONE, train=replace(ONE.train, seed=7))

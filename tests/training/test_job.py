@@ -49,7 +49,7 @@ def test_a_job_that_was_sent_trains_the_same_weights(prepared_sample, tmp_path):
     config = members_of(importlib.import_module("competitions.cifar10.configs").CONFIGS["sample"])[0]
     changes = {
         "model": replace(config.model, name=TINY),
-        "train": replace(config.train, epochs=1, batch_size=20, amp=False),
+        "train": replace(config.train, epochs=1, batch_size=20, amp="off"),
     }
     job = job_of("cifar10", prepped, tmp_path, **changes)
     here = train_fold(job)

@@ -20,7 +20,7 @@ from tests.training.small import few
 BASIC = Config(
     model=ModelConfig(name=TINY),
     augment=AugmentConfig(pad=2),
-    train=TrainConfig(epochs=3, batch_size=50, lr=0.1, ema=0.5, amp=False, workers=0),
+    train=TrainConfig(epochs=3, batch_size=50, lr=0.1, ema=0.5, amp="off", workers=0),
 )
 
 

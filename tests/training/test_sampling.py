@@ -19,7 +19,7 @@ from tests.helpers import TINY, competition_of
 
 FRAME = pd.DataFrame({"image_id": list("abcd"), "label": ["x", "x", "x", "y"]})
 QUICK = Config(
-    model=ModelConfig(name=TINY), train=TrainConfig(epochs=1, batch_size=50, amp=False, workers=0, lr=0.01)
+    model=ModelConfig(name=TINY), train=TrainConfig(epochs=1, batch_size=50, amp="off", workers=0, lr=0.01)
 )
 
 

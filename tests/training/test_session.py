@@ -12,7 +12,7 @@ def test_little_of_the_initial_weights_is_left_in_the_average(steps):
     """With a constant decay of 0.999 it would be 97 % and 74 %."""
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.weight)
-    config = TrainConfig(ema=0.999, amp=False)
+    config = TrainConfig(ema=0.999, amp="off")
     session = Session.start(model, config, torch.device("cpu"))
     torch.nn.init.zeros_(model.weight)
     for number in range(1, steps + 1):
@@ -21,5 +21,5 @@ def test_little_of_the_initial_weights_is_left_in_the_average(steps):
 
 
 def test_after_many_steps_the_decay_is_what_was_asked_for():
-    session = Session.start(torch.nn.Linear(1, 1), TrainConfig(ema=0.95, amp=False), torch.device("cpu"))
+    session = Session.start(torch.nn.Linear(1, 1), TrainConfig(ema=0.95, amp="off"), torch.device("cpu"))
     assert session.ema.get_decay(10) < 0.8 and session.ema.get_decay(1000) == 0.95

@@ -49,6 +49,7 @@ class PredictConfig(scales.ScaledPredict):
         """See `pipeline.config.groups.PredictConfig`."""
         return type(self)(
             flip=False,
+            amp=self.amp,
             tile=self.tile,
             overlap=self.overlap,
             min_score=self.min_score,

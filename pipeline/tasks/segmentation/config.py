@@ -57,7 +57,9 @@ class PredictConfig(scales.ScaledPredict):
 
     def plain(self) -> Self:
         """See `pipeline.config.groups.PredictConfig`. Tiles stay: the image may be too large without."""
-        return type(self)(flip=False, tile=self.tile, overlap=self.overlap, batch_size=self.batch_size)
+        return type(self)(
+            flip=False, tile=self.tile, overlap=self.overlap, batch_size=self.batch_size, amp=self.amp
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

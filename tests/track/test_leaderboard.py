@@ -1,13 +1,10 @@
 """What the leaderboard page is made of, and its server; a browser tests how it behaves."""
 
 import datetime
-import http.client
 import json
 import re
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,6 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.runs.ledger import read_ledger
 from pipeline.track.leaderboard import collect, flatten, main, render, write_leaderboard
-from pipeline.track.serve import make_server
 from tests.helpers import REPOSITORY
 from tests.track.project import Project, make_project
 
@@ -218,79 +214,3 @@ def test_the_command_writes_beside_the_ledgers(project):
     )
     assert done.stdout == "submissions/leaderboard.html\n"
     assert len(data_of((root / "submissions" / "leaderboard.html").read_text())["boards"]) == 2
-
-
-@contextmanager
-def serving(submissions: Path, runs: Path):
-    with make_server(submissions, runs, 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def get(server, path: str, host: str | None = None, method: str = "GET") -> tuple[int, str, str]:
-    connection = http.client.HTTPConnection(*server.server_address, timeout=10)
-    connection.request(method, path, headers={"Host": host} if host else {})
-    answer = connection.getresponse()
-    return answer.status, answer.getheader("Content-Type"), answer.read().decode()
-
-
-def test_the_server_shows_the_page_and_its_reports(project):
-    with serving(project.submissions, project.runs) as server:
-        assert server.server_address[0] == "127.0.0.1"
-        status, kind, page = get(server, "/")
-        assert (status, kind) == (200, "text/html; charset=utf-8")
-        link = next(run["report"] for run in data_of(page)["boards"][0]["runs"] if run["report"])
-        status, kind, report = get(server, f"/{link}")
-        assert (status, kind) == (200, "text/html; charset=utf-8") and "<h1>birds" not in report
-        assert link.split("/")[2] in report
-        assert get(server, "/", method="HEAD") == (200, "text/html; charset=utf-8", "")
-        assert get(server, "/", host=f"localhost:{server.server_port}")[0] == 200
-
-
-def test_the_server_shows_nothing_else(project, tmp_path):
-    folder = tmp_path / "runs" / "birds" / "a"
-    folder.mkdir(parents=True)
-    (folder / "report.html").write_text("report")
-    (folder / "best.pt").write_text("weights")
-    (tmp_path / "secret.html").write_text("secret")
-    (folder / "out.html").symlink_to(tmp_path / "secret.html")
-    with serving(project.submissions, tmp_path / "runs") as server:
-        assert get(server, "/runs/birds/a/report.html")[2] == "report"
-        for path in (
-            "/runs/birds/a/best.pt",
-            "/runs/birds/a/out.html",
-            "/runs/birds/a/",
-            "/runs/../secret.html",
-            "/runs/%2e%2e/secret.html",
-            f"/runs/{tmp_path}/secret.html",
-            "/runs/%00.html",
-            "/submissions/birds/ledger.csv",
-            "/secret.html",
-        ):
-            assert get(server, path)[0] == 404, path
-        for host in ("evil.example", f"evil.example:{server.server_port}", "127.0.0.1.evil.example"):
-            assert get(server, "/", host=host)[0] == 403
-
-
-def test_the_server_reads_the_ledgers_anew_and_says_what_is_wrong_with_one(tmp_path):
-    submissions = ledger_of(tmp_path, HEADER)
-    with serving(submissions, tmp_path / "runs") as server:
-        assert data_of(get(server, "/")[2])["boards"] == []
-        (submissions / "birds" / "ledger.csv").write_text(HEADER + GOOD)
-        assert len(data_of(get(server, "/")[2])["boards"][0]["runs"]) == 1
-        (submissions / "birds" / "ledger.csv").write_text(HEADER + GOOD.replace("0.8478", "x"))
-        status, kind, text = get(server, "/")
-        assert status == 500 and kind.startswith("text/plain") and "line 2" in text
-
-
-def test_a_port_in_use_is_a_user_error(project):
-    with make_server(project.submissions, project.runs, 0) as first:
-        with pytest.raises(UserError, match=f"port {first.server_port} cannot be used"):
-            make_server(project.submissions, project.runs, first.server_port)
-        with pytest.raises(UserError, match="port 99999 cannot be used"):
-            make_server(project.submissions, project.runs, 99999)

@@ -30,3 +30,8 @@ def top_names(predictions: pd.DataFrame, columns: Sequence[str], k: int) -> list
     comes first, as the metrics count."""
     order = np.argsort(-values_of(predictions, columns), axis=1, kind="stable")[:, :k]
     return np.asarray(columns, dtype=object)[order].tolist()
+
+
+def likely(predictions: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """The name of each row's largest value, as an object array (N,); of equal ones the first column."""
+    return np.asarray(columns, dtype=object)[predictions[list(columns)].to_numpy().argmax(axis=1)]

@@ -148,7 +148,7 @@ class Task(ABC, Generic[ConfigT]):
 
     def mixer(self, config: ConfigT, classes: Sequence[str]) -> "Mixer":
         """The transform of a whole training batch, images and targets together."""
-        return _unmixed
+        return unmixed
 
     @abstractmethod
     def objective(self, config: ConfigT, targets: Targets) -> "Objective":
@@ -214,7 +214,8 @@ class Objective(Protocol):
     def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor: ...
 
 
-def _unmixed(images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]:
+def unmixed(images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]:
+    """The Mixer that mixes nothing."""
     return images, targets
 
 

@@ -4,13 +4,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torchvision.transforms import v2
 
 from pipeline.config import config, groups
 from pipeline.config.limits import Limit
@@ -21,7 +22,7 @@ from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.build import build_classifier
 from pipeline.prediction.request import Request
 from pipeline.prediction.views import view_means
-from pipeline.tasks.task import Task
+from pipeline.tasks.task import Mixer, Task, unmixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,10 @@ class WholeImageTask(Task[ConfigT]):
             config.model, self.outputs(classes), config.model.drop_rate, config.model.drop_path, load
         )
 
+    def mixer(self, config: ConfigT, classes: Sequence[str]) -> Mixer:
+        """See `mixer_of`; targets (B, C) are mixed likewise."""
+        return mixer_of(config.augment, None)
+
     def predict(self, model: nn.Module, request: Request[ViewPredict]) -> Iterator[pd.DataFrame]:
         """image_id and one float32 column for each class or target."""
         for ids, values in view_means(model, self.activate, request):
@@ -87,6 +92,22 @@ class WholeImageTask(Task[ConfigT]):
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Arithmetic mean."""
         return mean_of(frames)
+
+
+def mixer_of(augment: ImageAugment, classes: int | None) -> Mixer:
+    """Mixup, CutMix, one of them at random, or nothing.
+
+    Parameters
+    ----------
+    classes : how many there are, where targets are class indices (B,), which become shares (B, C); None where
+        they are (B, C) already.
+    """
+    mixers: list[Any] = []
+    if augment.mixup:
+        mixers.append(v2.MixUp(alpha=augment.mixup, num_classes=classes))
+    if augment.cutmix:
+        mixers.append(v2.CutMix(alpha=augment.cutmix, num_classes=classes))
+    return v2.RandomChoice(mixers) if mixers else unmixed
 
 
 class FixedTargets:

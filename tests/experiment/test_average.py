@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.experiment.average import aligned
+from pipeline.frame.values import frame_of
 from pipeline.tasks.classification.config import Config
-from pipeline.tasks.classification.frame import frame_of
 from pipeline.tasks.classification.task import Classification
 
 

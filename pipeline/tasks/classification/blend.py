@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.frame.values import frame_of, values_of
 from pipeline.prediction.combine import (
     Combination,
     climb,
@@ -12,7 +13,6 @@ from pipeline.prediction.combine import (
     stacker,
     weighted,
 )
-from pipeline.tasks.classification.frame import frame_of, values_of
 from pipeline.tasks.task import Blended, BlendRequest
 
 METHODS = {

@@ -1,34 +1,27 @@
 """One label per image."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torchvision.transforms import v2
 
 from pipeline.base.errors import UserError
 from pipeline.frame.submission import OneOf, SubmissionFormat
-from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
+from pipeline.frame.values import likely, values_of
 from pipeline.inputs.batches import Targets
-from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
-from pipeline.networks.build import build_classifier
-from pipeline.prediction.request import Request
-from pipeline.prediction.views import view_means
 from pipeline.tasks.classification.blend import METHODS, blend
-from pipeline.tasks.classification.config import Config, PredictConfig
-from pipeline.tasks.classification.frame import frame_of, likely, to_frame, values_of
+from pipeline.tasks.classification.config import Config
 from pipeline.tasks.classification.pictures import plot_confusion, plot_mistakes
-from pipeline.tasks.classification.targets import Labels
-from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows, Task
+from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
+from pipeline.tasks.whole_image import FixedTargets, WholeImageTask, mixer_of
 
 
-class Classification(Task[Config]):
+class Classification(WholeImageTask[Config]):
     """Truth: a ``label`` column. Predictions: one probability column per class, rows summing to 1."""
 
     config = Config
@@ -53,27 +46,9 @@ class Classification(Task[Config]):
         """The labels."""
         return train["label"]
 
-    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Labels:
+    def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> FixedTargets:
         """int64 class indices (N,)."""
-        return Labels(torch.from_numpy(self._codes(frame, classes)))
-
-    def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
-        """See `pipeline.inputs.augment`."""
-        return train_transform(config.augment, preprocess)
-
-    def batch_transform(
-        self, config: Config, packed_size: tuple[int, int] | None
-    ) -> Callable[[torch.Tensor, Preprocess], torch.Tensor] | None:
-        """See `pipeline.inputs.augment`."""
-        if not batched_is_enough(config.augment, packed_size, config.model.image_size):
-            return None
-        return lambda images, preprocess: augment_batch(images, config.augment, preprocess.mean)
-
-    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
-        """Any timm classifier."""
-        return build_classifier(
-            config.model, len(classes), config.model.drop_rate, config.model.drop_path, load
-        )
+        return FixedTargets(torch.from_numpy(self._codes(frame, classes)))
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and the class name; for a mixed target the names and shares."""
@@ -83,28 +58,16 @@ class Classification(Task[Config]):
         return image, "\n".join(f"{name} {share:.2f}" for name, share in shares.items() if share > 0.005)
 
     def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
-        """Mixup, CutMix, one of them at random, or nothing. Mixed targets are probabilities (N, C)."""
-        mixers: list[Any] = []
-        if config.augment.mixup:
-            mixers.append(v2.MixUp(alpha=config.augment.mixup, num_classes=len(classes)))
-        if config.augment.cutmix:
-            mixers.append(v2.CutMix(alpha=config.augment.cutmix, num_classes=len(classes)))
-        return v2.RandomChoice(mixers) if mixers else super().mixer(config, classes)
+        """Mixed targets are probabilities (N, C)."""
+        return mixer_of(config.augment, len(classes))
 
     def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """Cross-entropy with torch's label smoothing."""
         return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing))
 
-    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
-        """image_id and one float32 probability (softmax) column per class."""
-        for ids, values in view_means(model, softmax, request):
-            yield to_frame(ids.tolist(), values, request.classes)
-
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
-        """Arithmetic mean of the probabilities."""
-        values = [frame.drop(columns="image_id").to_numpy() for frame in frames]
-        mean = np.stack(values).mean(axis=0, dtype=np.float64)
-        return frame_of(frames[0]["image_id"].to_numpy(), mean, list(frames[0].columns[1:]))
+    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Softmax."""
+        return outputs.softmax(dim=1)
 
     def evidence(
         self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
@@ -146,8 +109,3 @@ class Classification(Task[Config]):
 
     def _codes(self, frame: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
         return pd.Index(classes).get_indexer(pd.Index(frame["label"])).astype("int64")
-
-
-def softmax(outputs: torch.Tensor) -> torch.Tensor:
-    """Probabilities of logits (N, C)."""
-    return outputs.softmax(dim=1)

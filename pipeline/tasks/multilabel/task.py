@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.transforms import v2
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.frame.submission import Probability, SubmissionFormat
@@ -20,7 +19,7 @@ from pipeline.tasks.blend import blend
 from pipeline.tasks.multilabel.config import Config
 from pipeline.tasks.multilabel.losses import Asymmetric, BinaryCrossEntropy, Focal, positive_weights
 from pipeline.tasks.multilabel.pictures import plot_label_scores, plot_mistakes
-from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
+from pipeline.tasks.task import Blended, BlendRequest, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
 
 
@@ -86,15 +85,6 @@ class Multilabel(WholeImageTask[Config]):
         shares = {classes[int(index)]: float(target[index]) for index in target.nonzero().flatten()}
         names = [name if share == 1 else f"{name} {share:.2f}" for name, share in shares.items()]
         return image, "\n".join(names[:3])
-
-    def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
-        """Mixup, CutMix, one of them at random, or nothing; targets are mixed likewise."""
-        mixers: list[Any] = []
-        if config.augment.mixup:
-            mixers.append(v2.MixUp(alpha=config.augment.mixup))
-        if config.augment.cutmix:
-            mixers.append(v2.CutMix(alpha=config.augment.cutmix))
-        return v2.RandomChoice(mixers) if mixers else super().mixer(config, classes)
 
     def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """The loss that ``train.loss`` names."""

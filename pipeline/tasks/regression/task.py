@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.transforms import v2
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.frame.submission import Number, SubmissionFormat
@@ -19,7 +18,7 @@ from pipeline.tasks.blend import blend
 from pipeline.tasks.regression.config import Config
 from pipeline.tasks.regression.losses import LOSSES, spread_of
 from pipeline.tasks.regression.pictures import plot_mistakes, plot_values
-from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
+from pipeline.tasks.task import Blended, BlendRequest, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
 
 BINS = 10
@@ -93,15 +92,6 @@ class Regression(WholeImageTask[Config]):
         """The image as it is and its values."""
         values = self.low + (self.high - self.low) * target
         return image, "\n".join(f"{name} {float(v):.3g}" for name, v in zip(self.names, values, strict=True))
-
-    def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
-        """Mixup, CutMix, one of them at random, or nothing; values are mixed likewise."""
-        mixers: list[Any] = []
-        if config.augment.mixup:
-            mixers.append(v2.MixUp(alpha=config.augment.mixup))
-        if config.augment.cutmix:
-            mixers.append(v2.CutMix(alpha=config.augment.cutmix))
-        return v2.RandomChoice(mixers) if mixers else super().mixer(config, classes)
 
     def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """The loss that ``train.loss`` names."""

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.classification.frame import frame_of, likely
+from pipeline.frame.values import frame_of, likely
 from pipeline.tasks.classification.task import Classification
 from pipeline.tasks.task import Blended, BlendRequest
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.frame.values import frame_of, likely
 from pipeline.inputs.batches import Images
 from pipeline.tasks.classification.config import AugmentConfig, Config, TrainConfig
-from pipeline.tasks.classification.frame import likely, to_frame
-from pipeline.tasks.classification.task import Classification, softmax
+from pipeline.tasks.classification.task import Classification
 from pipeline.tasks.task import ReportRequest
 
 TASK = Classification()
@@ -20,7 +20,7 @@ CLASSES = ["cat", "dog", "emu"]
 
 
 def predictions(rows: dict[str, list[float]], classes: list[str] = CLASSES) -> pd.DataFrame:
-    return to_frame(list(rows), torch.tensor(list(rows.values())), classes)
+    return frame_of(list(rows), np.array(list(rows.values())), classes)
 
 
 class TestTargets:
@@ -129,7 +129,7 @@ class TestMixer:
 
 class TestPredictions:
     def test_activation_is_softmax_over_classes(self):
-        probabilities = softmax(torch.tensor([[0.0, 0.0, math.log(2)], [100.0, 0, 0]]))
+        probabilities = TASK.activate(torch.tensor([[0.0, 0.0, math.log(2)], [100.0, 0, 0]]))
         torch.testing.assert_close(probabilities, torch.tensor([[0.25, 0.25, 0.5], [1, 0, 0]]))
 
     def test_a_frame_has_ids_and_one_float32_column_a_class(self):
@@ -143,10 +143,6 @@ class TestPredictions:
         frame = predictions({"007": [0.1, 0.2, 0.7], "x": [1, 0, 0]})
         frame.to_parquet(tmp_path / "oof.parquet")
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "oof.parquet"), frame)
-
-    def test_bf16_probabilities_become_float32(self):
-        frame = to_frame(["a"], torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.bfloat16), CLASSES)
-        assert frame["cat"].dtype == np.float32
 
     def test_average_is_the_arithmetic_mean(self, tmp_path):
         first, second = (

@@ -14,6 +14,7 @@ from pipeline.frame.submission import OneOf, SubmissionFormat
 from pipeline.frame.values import likely, values_of
 from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
+from pipeline.tasks.class_losses import class_loss, predicting
 from pipeline.tasks.classification.blend import METHODS, blend
 from pipeline.tasks.classification.config import Config
 from pipeline.tasks.classification.pictures import plot_confusion, plot_mistakes
@@ -61,9 +62,14 @@ class Classification(WholeImageTask[Config]):
         """Mixed targets are probabilities (N, C)."""
         return mixer_of(config.augment, len(classes))
 
+    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
+        """Any timm classifier."""
+        return predicting(super().build_model(config, classes, load), config.train)
+
     def objective(self, config: Config, targets: Targets) -> OutputLoss:
-        """Cross-entropy with torch's label smoothing."""
-        return OutputLoss(nn.CrossEntropyLoss(label_smoothing=config.train.label_smoothing))
+        """The loss that ``train.loss`` names."""
+        assert targets.fixed is not None
+        return OutputLoss(class_loss(config.train, targets.fixed))
 
     def activate(self, outputs: torch.Tensor) -> torch.Tensor:
         """Softmax."""

@@ -49,7 +49,7 @@ bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' i
 bench-detection: ops ## time the detectors with our operators and with torchvision's in one run
 	$(BIN)/python -m benchmarks.bench_detection
 
-new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|multilabel|regression|segmentation|detection
+new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|multilabel|soft_labels|regression|segmentation|detection
 	@$(BIN)/python -m pipeline.competition.new '$(COMP)' '$(TASK)'
 
 test-sanitized: $(DEVELOP) ## run the operators' tests on a build with AddressSanitizer and UBSan

@@ -27,6 +27,7 @@ COLUMNS = {
     "multilabel": "disc",
     "regression": "value",
     "segmentation": "rle",
+    "soft_labels": "red",
 }
 """The first column after the id in the submission of a new folder."""
 

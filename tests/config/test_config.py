@@ -26,8 +26,9 @@ from pipeline.tasks.detection import config as detection
 from pipeline.tasks.multilabel import config as multilabel
 from pipeline.tasks.regression import config as regression
 from pipeline.tasks.segmentation import config as segmentation
+from pipeline.tasks.soft_labels import config as soft_labels
 
-TASKS = [classification, detection, multilabel, regression, segmentation]
+TASKS = [classification, detection, multilabel, regression, segmentation, soft_labels]
 OPTIONS = [
     (task.Config, group.group, field.name)
     for task in TASKS

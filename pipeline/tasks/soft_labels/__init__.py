@@ -1,0 +1,1 @@
+"""Shares of the classes for each image, such as votes."""

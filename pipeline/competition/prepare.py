@@ -51,7 +51,8 @@ def prepare(
 
     Raises
     ------
-    UserError : raw files that make no sense; names the file, the row or the image.
+    UserError : raw files or a sample submission that make no sense; names the file, the row or the image.
+        Nothing is written then.
     """
     raw = open_raw(source.raw, data_folder / "extracted")
     task = competition.task
@@ -59,6 +60,8 @@ def prepare(
     test = check_image_frame(competition.load_test(raw), (), "test")
     sample = competition.load_sample_submission(raw)
     classes = task.classes(train)
+    # Before anything is written: a wrong sample file would take the place of the right one.
+    competition.submission_format(classes).check_sample(sample, test)
     home = data_folder / "prepared"
     with locked(home):
         remove_leftovers(home)

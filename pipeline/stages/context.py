@@ -49,9 +49,7 @@ class Context:
     def data(self) -> Prepared:
         """The prepared data. Raises UserError: raw files or sample submission that make no sense."""
         home = self.paths.data / self.competition.slug
-        data = prepare(self.competition, self.source, home, self.on_bad_image)
-        self.competition.submission_format(data.classes).check_sample(data.sample_submission, data.test)
-        return data
+        return prepare(self.competition, self.source, home, self.on_bad_image)
 
     def data_of(self, run: str, kind: str) -> Prepared:
         """The data that a run's file is checked against.

@@ -16,7 +16,9 @@ def parse_csv(path: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # Without index_col=False, a surplus value in every row shifts all columns by one in silence.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
+            frame = pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
+        _refuse_twice(path)
+        return frame
     except pd.errors.EmptyDataError as error:
         raise UserError(f"{path} is empty: get the file again") from error
     except pd.errors.ParserWarning as error:
@@ -32,6 +34,17 @@ def parse_csv(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path} is not a text file in UTF-8 (byte {error.start:,} cannot be read): save it as UTF-8"
         ) from error
+
+
+def _refuse_twice(path: Path) -> None:
+    """Refuse a name that the first line has twice: pandas numbers the second, and whoever asks for the name
+    gets the first."""
+    header = pd.read_csv(path, dtype="str", keep_default_na=False, header=None, nrows=1).iloc[0]
+    twice = [name for name in header[header.duplicated()].unique() if name]
+    if twice:
+        raise UserError(
+            f"{path} names the column(s) {name_some(twice)} twice in its first line: rename or remove one"
+        )
 
 
 def plain_text(values: pd.Series, path: Path) -> pd.Series:

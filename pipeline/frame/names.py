@@ -1,6 +1,7 @@
 """Image ids as different systems spell them: what is the same name, and why two lists do not meet."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 
 import pandas as pd
@@ -30,7 +31,7 @@ def cause(wanted: Collection[str], there: Collection[str]) -> str | None:
         other = {key: name for name in there if (key := other_key(name))}
         meeting = [(name, other[one_key(name)]) for name in wanted if one_key(name) in other]
         if meeting:
-            return f"{len(meeting):,} differ only in {text.format(*map(repr, meeting[0]))}"
+            return f"{len(meeting):,} differ only in {text.format(*meeting[0])}"
     return None
 
 
@@ -54,26 +55,30 @@ def _same(name: str) -> str:
 
 
 _SPELLINGS: tuple[tuple[str, Key], ...] = (
-    ("blanks around the name, as {} and {}: strip them", str.strip),
+    ("blanks around the name, as {!r} and {!r}: strip them", str.strip),
     (
-        "leading zeros, as {} and {}: a program that takes ids for numbers drops them; read and save them as "
-        "text",
+        "leading zeros, as {!r} and {!r}: a program that takes ids for numbers drops them; read and save "
+        "them as text",
         lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
     ),
-    ("a decimal point, as {} and {}: read and save ids as text", lambda name: name.removesuffix(".0")),
-    ("the suffix, as {} and {}: cut it off", _without_suffix),
     (
-        "the folder before the name, as {} and {}: cut it off, or list the images folder by folder",
+        "letters that are not shown, as {!a} and {!a}: remove them",
+        lambda name: "".join(letter for letter in name if unicodedata.category(letter) != "Cf"),
+    ),
+    ("a decimal point, as {!r} and {!r}: read and save ids as text", lambda name: name.removesuffix(".0")),
+    ("the suffix, as {!r} and {!r}: cut it off", _without_suffix),
+    (
+        "the folder before the name, as {!r} and {!r}: cut it off, or list the images folder by folder",
         lambda name: _without_suffix(name.replace("\\", "/").rpartition("/")[2]),
     ),
-    ("capital letters, as {} and {}: spell them alike", str.casefold),
+    ("capital letters, as {!r} and {!r}: spell them alike", str.casefold),
 )
 _KINDS: tuple[tuple[str, Key, Key], ...] = (
     *((text, key, key) for text, key in _SPELLINGS),
     *(
         (
-            f"the encoding of an archive's names, as {{}} and {{}}: extract it with unzip -O {encoding}, and "
-            "give the folder as RAW=<folder>",
+            f"the encoding of an archive's names, as {{!r}} and {{!r}}: extract it with unzip -O {encoding}, "
+            "and give the folder as RAW=<folder>",
             _same,
             _recoded(encoding),
         )

@@ -108,13 +108,14 @@ class RawFiles:
             )
         return frame.assign(path=f"{folder}{os.sep}" + frame["path"])
 
-    def read_csv(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    def read_csv(self, name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
         """Read a CSV file, every column as text.
 
         Parameters
         ----------
         columns : what the file must have at least, with a value in every row. Blanks around their values are
             taken off, and said, and their accents are composed (NFC).
+        optional : further columns that the file must have, and whose cells may be blank.
 
         Raises
         ------
@@ -122,7 +123,7 @@ class RawFiles:
         """
         path = self.find(name)
         frame = parse_csv(path)
-        missing = [column for column in columns if column not in frame]
+        missing = [column for column in (*columns, *optional) if column not in frame]
         if missing:
             found = ", ".join(map(repr, frame.columns))
             raise UserError(f"{path} lacks the column(s) {name_some(missing)}: its first line names {found}")

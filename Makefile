@@ -67,7 +67,7 @@ data: $(READY) ## fetch and reorganise the raw files
 folds: $(READY) ## assign folds and count the images in each
 	@$(STAGE)
 
-preview: $(READY) ## draw augmented training images with their labels
+preview: $(READY) ## draw training images, as they are and augmented, with their labels
 	@$(STAGE)
 
 lr-find: $(READY) ## plot the loss over rising learning rates, and suggest one

@@ -88,6 +88,14 @@ class AugmentConfig(Group):
     """Turn half of the images upside down."""
     color_jitter: Annotated[float, SHARE] = 0.0
     """Strength of brightness, contrast and saturation changes, 0 to 1; hue moves by a quarter of it."""
+    rotate: Annotated[float, Limit(0, 180)] = 0.0
+    """Degrees by which an image is turned at most, either way."""
+    shear: Annotated[float, Limit(0, 60)] = 0.0
+    """Degrees by which each side is slanted at most, either way."""
+    blur: Annotated[float, Limit(0, 32)] = 0.0
+    """Greatest sigma, in pixels of the input, of the Gaussian blur of half of the images."""
+    noise: Annotated[float, SHARE] = 0.0
+    """Greatest standard deviation, as a share of white, of the Gaussian noise on half of the images."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pipeline.base.errors import UserError
 from pipeline.config.groups import AugmentConfig, PredictConfig
-from pipeline.config.limits import NATURAL, Limit
+from pipeline.config.limits import NATURAL, SHARE, Limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,17 @@ class ImageAugment(AugmentConfig):
     """Pixels of padding on each side for crop=pad."""
     min_area: Annotated[float, Limit(0.01, 1)] = 0.35
     """Smallest share of the image kept by crop=resized."""
+    shift: Annotated[float, Limit(0, 0.9)] = 0.0
+    """Share of each side by which an image is moved at most, either way."""
+    zoom: Annotated[float, Limit(0, 0.9)] = 0.0
+    """Share by which an image is made larger or smaller at most."""
+    policy: Literal["none", "randaugment", "trivialaugment"] = "none"
+    """Random changes of many kinds. randaugment: two of strength `magnitude` (arXiv 1909.13719);
+    trivialaugment: one of any strength (arXiv 2103.10158)."""
+    magnitude: Annotated[int, Limit(0, 30)] = 9
+    """Strength of randaugment's changes; 30 is the strongest."""
+    erase: Annotated[float, SHARE] = 0.0
+    """Share of the images of which a box of random size becomes noise (random erasing, arXiv 1708.04896)."""
     cutout: Annotated[int, NATURAL] = 0
     """Side in pixels of one square set to the mean colour; 0 is off."""
     mixup: Annotated[float, Limit(0, 1000)] = 0.0
@@ -30,7 +41,10 @@ class ImageAugment(AugmentConfig):
         """See Group."""
         needs = {"pad": "pad", "min_area": "resized"}
         reason = f"augment.crop={self.crop} does not use it"
-        return {name: reason for name, crop in needs.items() if crop != self.crop}
+        found = {name: reason for name, crop in needs.items() if crop != self.crop}
+        if self.policy != "randaugment":
+            found["magnitude"] = f"augment.policy={self.policy} does not use it"
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

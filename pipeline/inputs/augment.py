@@ -1,10 +1,14 @@
 """Augmentation of whole images, twice: albumentations for single images of any size, and batches of small
 packed images. Both take and give uint8."""
 
+from typing import Any
+
 import albumentations as A
 import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torchvision.transforms import v2
 
 from pipeline.config.groups import AugmentConfig
 from pipeline.config.whole_images import ImageAugment
@@ -33,8 +37,12 @@ def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
         crop = whole_image(preprocess)
     steps = [
         *crop,
+        *affine(augment, augment.shift, augment.zoom, border=cv2.BORDER_REFLECT_101),
         *flips_and_colors(augment),
+        *_policy(augment, mean_color(preprocess)),
     ]
+    if augment.erase:
+        steps.append(A.Erasing(fill="random", p=augment.erase))
     if augment.cutout:
         side = (augment.cutout, augment.cutout)
         steps.append(A.CoarseDropout((1, 1), side, side, fill=mean_color(preprocess), p=1.0))
@@ -50,12 +58,88 @@ def flips_and_colors(augment: AugmentConfig) -> list[A.BasicTransform]:
     if strength := augment.color_jitter:
         span = (max(0.0, 1 - strength), 1 + strength)
         steps.append(A.ColorJitter(span, span, span, (-strength / 4, strength / 4), p=0.8))
+    if augment.blur:
+        steps.append(A.GaussianBlur(blur_limit=0, sigma_limit=(0.0, augment.blur), p=0.5))
+    if augment.noise:
+        steps.append(A.GaussNoise(std_range=(0.0, augment.noise), p=0.5))
     return steps
+
+
+def affine(
+    augment: AugmentConfig,
+    shift: float = 0.0,
+    zoom: float = 0.0,
+    *,
+    border: int = cv2.BORDER_CONSTANT,
+    fill: tuple[int, int, int] = (0, 0, 0),
+    fill_mask: int = 0,
+) -> list[A.BasicTransform]:
+    """Rotation, shear, shift and zoom in one step, which interpolates once; nothing where none is asked for.
+
+    Parameters
+    ----------
+    border, fill, fill_mask : what is seen beyond the image: OpenCV's border, or the colour and the mask value
+        of a constant one. A mirror would show objects a second time, without boxes.
+
+    A turned box is that of the ellipse in it (arXiv 2109.13488): a box's corners are rarely its object's.
+    """
+    if not (augment.rotate or augment.shear or shift or zoom):
+        return []
+    sides = ("x", "y")
+    return [
+        A.Affine(
+            scale=(1 - zoom, 1 + zoom),
+            keep_ratio=True,
+            translate_percent=dict.fromkeys(sides, (-shift, shift)),
+            rotate=(-augment.rotate, augment.rotate),
+            shear=dict.fromkeys(sides, (-augment.shear, augment.shear)),
+            interpolation=cv2.INTER_LINEAR,
+            mask_interpolation=cv2.INTER_NEAREST,
+            rotate_method="ellipse",
+            border_mode=border,
+            fill=fill,
+            fill_mask=fill_mask,
+            p=1.0,
+        )
+    ]
+
+
+def _policy(augment: ImageAugment, fill: tuple[int, int, int]) -> list[A.BasicTransform]:
+    """torchvision's policies, with a mean colour beyond the image."""
+    options = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": list(fill)}
+    if augment.policy == "randaugment":
+        return [_Torchvision(v2.RandAugment(2, augment.magnitude, **options))]
+    if augment.policy == "trivialaugment":
+        return [_Torchvision(v2.TrivialAugmentWide(**options))]
+    return []
+
+
+class _Torchvision(A.ImageOnlyTransform):
+    """A random transform of torchvision's, which follows the seed of the others and leaves torch's alone."""
+
+    def __init__(self, transform: v2.Transform) -> None:
+        super().__init__(p=1.0)
+        self.transform = transform
+
+    def get_params(self) -> dict[str, Any]:
+        return {"seed": self.py_random.getrandbits(31)}
+
+    def apply(self, img: np.ndarray, seed: int, **params: Any) -> np.ndarray:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's, too
+            changed = self.transform(torch.from_numpy(np.ascontiguousarray(img)).permute(2, 0, 1))
+        return changed.permute(1, 2, 0).contiguous().numpy()
+
+
+SINGLY = ("color_jitter", "rotate", "shear", "shift", "zoom", "blur", "noise", "erase")
+"""Options that only single images can follow; 0 is off."""
 
 
 def batched_is_enough(augment: ImageAugment, packed_size: tuple[int, int] | None, size: int) -> bool:
     """Whether `augment_batch` can do all that `augment` asks for, on packed images of `packed_size`."""
-    return packed_size == (size, size) and augment.crop != "resized" and not augment.color_jitter
+    if packed_size != (size, size) or augment.crop == "resized" or augment.policy != "none":
+        return False
+    return not any(getattr(augment, name) for name in SINGLY)
 
 
 def augment_batch(

@@ -119,6 +119,14 @@ class TrainingBatches:
         torch.manual_seed(seed)
         passes = [self._order() for _ in range(self.train.passes)]
         order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
+        yield from self._batches(order, seed)
+
+    def in_order(self, seed: int) -> tuple[torch.Tensor, Any]:
+        """All rows as one batch of an epoch, in their order; draws as `epoch` does."""
+        torch.manual_seed(seed)
+        return next(self._batches((torch.arange(len(self.rows)),), seed))
+
+    def _batches(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
         for pixels, targets in self._loaded(order, seed) if self.pixels is None else self._in_memory(order):
             yield normalise(pixels, self.preprocess), to_device(targets, self.device)
 

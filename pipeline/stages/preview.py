@@ -1,4 +1,4 @@
-"""Draw a grid of augmented training images with their labels."""
+"""Draw some training images as they are, beside augmented versions with their labels."""
 
 from dataclasses import dataclass
 
@@ -17,24 +17,27 @@ from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ConfigOptions, SourceOptions, OutOptions):
-    """Draw a grid of augmented training images with their labels."""
+    """Draw some training images as they are, beside augmented versions with their labels."""
 
 
 def run(context: Context, options: Options) -> str:
-    """Draw the picture."""
+    """Draw the picture: each row an image as it is, then as training sees it."""
     experiment = experiments_of(options, context, options.name)[0]
-    tiles, count = [], TILES[0] * TILES[1]
     task, classes, seed = context.competition.task, context.data.classes, experiment.config.train.seed
-    preprocess, batches = _batches(experiment, count)
+    preprocess, batches = _batches(experiment, TILES[0])
+    ids = batches.images.frame["image_id"].tolist()
+    lines = [[(batches.images.read(row), f"{ids[row]}\nas it is")] for row in batches.rows.tolist()]
     mixer = task.mixer(experiment.config, classes)
-    for pixels, target in batches.epoch(seed):
-        pixels, target = mixer(pixels, target)
+    for version in range(1, TILES[1]):
+        pixels, target = mixer(*batches.in_order(seed + version))
         shown = pixels.cpu() * _channels(preprocess.std) + _channels(preprocess.mean)
         images = (255 * shown.clamp(0, 1)).byte().permute(0, 2, 3, 1).numpy()
         truths = to_device(target, torch.device("cpu"))
-        tiles += [task.draw(image, value, classes) for image, value in zip(images, truths, strict=True)]
+        for line, image, value in zip(lines, images, truths, strict=True):
+            line.append(task.draw(image, value, classes))
     path = options.out or experiment.run.folder / "preview.png"
-    return f"preview: {plot_grid(tiles[:count], f'{experiment.name}: augmented training images', path)}"
+    title = f"{experiment.name}: training images as they are, and augmented"
+    return f"preview: {plot_grid([tile for line in lines for tile in line], title, path)}"
 
 
 def _batches(experiment: Experiment, count: int) -> tuple[Preprocess, TrainingBatches]:

@@ -103,6 +103,7 @@ class TestCommandLine:
         assert ("augment", "mosaic") in names[detection] - names[classification] - names[segmentation]
         assert ("model", "decoder") in names[segmentation] - names[classification] - names[detection]
         assert ("augment", "crop") in names[classification] - names[detection] - names[segmentation]
+        assert ("augment", "erase") in names[classification] - names[detection] - names[segmentation]
         assert ("train", "balance") in names[multilabel] - names[classification] - names[regression]
 
 
@@ -296,9 +297,11 @@ class TestWhatDoesNothing:
             (classification, "train", {"loss": "bce", "class_weights": "balanced"}, set()),
             (classification, "train", {"loss": "focal"}, {"label_smoothing"}),
             (classification, "train", {"loss": "symmetric_ce"}, {"label_smoothing"}),
-            (classification, "augment", {}, {"min_area"}),
-            (classification, "augment", {"crop": "resized"}, {"pad"}),
-            (classification, "augment", {"crop": "none"}, {"pad", "min_area"}),
+            (classification, "augment", {}, {"min_area", "magnitude"}),
+            (classification, "augment", {"crop": "resized", "policy": "randaugment"}, {"pad"}),
+            (classification, "augment", {"crop": "none"}, {"pad", "min_area", "magnitude"}),
+            (classification, "augment", {"policy": "trivialaugment"}, {"min_area", "magnitude"}),
+            (segmentation, "augment", {"rotate": 10.0}, set()),
             (segmentation, "predict", {}, {"overlap"}),
             (segmentation, "predict", {"tile": 64}, set()),
             (segmentation, "train", {}, set()),
@@ -314,7 +317,7 @@ class TestWhatDoesNothing:
                 {"label_smoothing", "balance", "momentum"},
             ),
             (regression, "train", {"loss": "laplace"}, set()),
-            (regression, "augment", {"crop": "resized"}, {"pad"}),
+            (regression, "augment", {"crop": "resized"}, {"pad", "magnitude"}),
         ],
     )
     def test_it_is_named_with_the_reason(self, task, group, values, names):

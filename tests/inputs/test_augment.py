@@ -1,12 +1,15 @@
 """Training changes exactly what was asked for, reproducibly; both paths make the same kind of picture."""
 
 import itertools
+import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms import v2
 
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
 from pipeline.inputs.preprocess import Preprocess, eval_transform
@@ -113,6 +116,119 @@ class TestTrain:
         for result in results:
             assert len(np.unique(result[:16].reshape(-1, 3), axis=0)) == 1
             assert len(np.unique(result[16:].reshape(-1, 3), axis=0)) == 1
+
+
+OPTIONS = [
+    {"rotate": 30.0},
+    {"shear": 20.0},
+    {"shift": 0.2},
+    {"zoom": 0.3},
+    {"blur": 2.0},
+    {"noise": 0.1},
+    {"erase": 0.9},
+    {"policy": "randaugment"},
+    {"policy": "trivialaugment"},
+]
+
+
+def drawn(count: int, image: np.ndarray, seed: int = 0, **options) -> list[np.ndarray]:
+    """What training sees of one image with these changes alone."""
+    augment = replace(PLAIN, **options)
+    transform = train_transform(augment, preprocess(image.shape[0]))
+    transform.set_random_seed(seed)
+    return [transform(image=image)["image"] for _ in range(count)]
+
+
+def spot(at: float = 0.75, side: int = 64) -> np.ndarray:
+    """A white disc at this share of the width of a black image, halfway down."""
+    rows, columns = np.mgrid[:side, :side]
+    inside = (rows - (side - 1) / 2) ** 2 + (columns - side * at) ** 2 < 25
+    return np.repeat(inside[..., None] * np.uint8(255), 3, axis=2)
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    """Row and column of the white, from the image's middle."""
+    return np.argwhere(image[..., 0] > 127).mean(axis=0) - (image.shape[0] - 1) / 2
+
+
+class TestReadyOptions:
+    @pytest.mark.parametrize("options", OPTIONS, ids=str)
+    def test_a_seed_repeats_and_another_gives_another_picture(self, options):
+        image = noise(40, 40)
+        first, again, other = (drawn(6, image, seed, **options) for seed in (0, 0, 1))
+        assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+        assert any(not np.array_equal(*pair) for pair in zip(first, other, strict=True))
+        assert all(one.shape == (40, 40, 3) and one.dtype == np.uint8 for one in first)
+
+    def test_a_rotation_turns_about_the_middle_by_no_more_than_asked_for(self):
+        places = [centre(one) for one in drawn(60, spot(), rotate=30.0)]
+        angles = [np.degrees(np.arctan2(row, column)) for row, column in places]
+        assert -31 < min(angles) < -20 and 20 < max(angles) < 31
+        assert np.linalg.norm(places, axis=1) == pytest.approx(np.linalg.norm(centre(spot())), abs=0.7)
+
+    def test_a_shift_moves_by_no_more_than_its_share_of_the_side(self):
+        moves = np.array([centre(one) - centre(spot()) for one in drawn(60, spot(), shift=0.1)])
+        assert np.abs(moves).max() < 0.1 * 64 + 1 and np.abs(moves).max(axis=0).min() > 4
+
+    def test_a_zoom_changes_the_size_both_ways_and_alike_along_both_sides(self):
+        sizes = []
+        for one in drawn(60, spot(0.5), zoom=0.3):
+            rows, columns = np.nonzero(one[..., 0] > 127)
+            assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
+            sizes.append(len(rows) ** 0.5)
+        plain = np.count_nonzero(spot()[..., 0]) ** 0.5
+        assert 0.65 < min(sizes) / plain < 0.85 and 1.15 < max(sizes) / plain < 1.35
+
+    @pytest.mark.parametrize("options", [*OPTIONS[:5]], ids=str)
+    def test_beyond_the_edge_lies_the_mirrored_image_so_that_one_colour_stays_one(self, options):
+        image = np.full((32, 32, 3), 77, dtype="uint8")
+        assert all((one == 77).all() for one in drawn(20, image, **options))
+
+    def test_noise_is_as_strong_as_asked_for_at_most_and_on_half_of_the_images(self):
+        grey = np.full((64, 64, 3), 128, dtype="uint8")
+        spreads = np.array([(one.astype(float) - 128).std() / 255 for one in drawn(200, grey, noise=0.1)])
+        assert 0.08 < spreads.max() < 0.105
+        assert np.mean(spreads == 0) == pytest.approx(0.5, abs=0.12)
+
+    def test_a_blur_keeps_the_mean_and_lowers_the_contrast_of_half_of_the_images(self):
+        image = noise(64, 64)
+        contrasts = np.array([one.astype(float).std() for one in drawn(100, image, blur=2.0)])
+        assert np.mean(contrasts == image.astype(float).std()) == pytest.approx(0.5, abs=0.15)
+        assert contrasts.min() < 0.3 * contrasts.max()
+
+    def test_erasing_fills_one_box_of_a_share_of_the_images_with_noise(self):
+        white = np.full((64, 64, 3), 255, dtype="uint8")
+        shares = []
+        for one in drawn(200, white, erase=0.7):
+            changed = (one != 255).any(axis=2)
+            shares.append(changed.mean())
+            if changed.any():
+                rows, columns = np.nonzero(changed)
+                assert changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].mean() > 0.95
+        assert np.mean(np.array(shares) > 0) == pytest.approx(0.7, abs=0.1)
+        assert max(shares) < 0.34
+
+    @pytest.mark.parametrize(
+        ("options", "reference"),
+        [
+            ({"policy": "trivialaugment"}, v2.TrivialAugmentWide),
+            ({"policy": "randaugment", "magnitude": 30}, lambda **options: v2.RandAugment(2, 30, **options)),
+        ],
+    )
+    def test_policies_are_torchvisions(self, options, reference):
+        """Whatever seed a picture was drawn with, torchvision makes the same of it."""
+        image = noise(24, 24)
+        expected = reference(interpolation=v2.InterpolationMode.BILINEAR, fill=MEAN_PIXEL)
+        seeds = random.Random(0)
+        transform = train_transform(replace(PLAIN, **options), preprocess(24)).transforms[-1]
+        transform.set_random_state(np.random.default_rng(0), seeds)
+        before = torch.get_rng_state()
+        made = [transform(image=image)["image"] for _ in range(10)]
+        assert torch.equal(torch.get_rng_state(), before), "torch's own generator is left alone"
+        again = random.Random(0)
+        for one in made:
+            torch.manual_seed(again.getrandbits(31))
+            np.testing.assert_array_equal(one, pixels(expected(batch_of(image, 1)))[0])
 
 
 def shifted_and_flipped(
@@ -222,6 +338,14 @@ class TestBatched:
         (AugmentConfig(mixup=0.2, cutmix=1.0), (32, 32), True),  # of whole batches on either path
         (AugmentConfig(crop="resized"), (32, 32), False),
         (AugmentConfig(color_jitter=0.1), (32, 32), False),
+        (AugmentConfig(rotate=5), (32, 32), False),
+        (AugmentConfig(shear=5), (32, 32), False),
+        (AugmentConfig(shift=0.1), (32, 32), False),
+        (AugmentConfig(zoom=0.1), (32, 32), False),
+        (AugmentConfig(blur=1), (32, 32), False),
+        (AugmentConfig(noise=0.1), (32, 32), False),
+        (AugmentConfig(erase=0.1), (32, 32), False),
+        (AugmentConfig(policy="trivialaugment"), (32, 32), False),
         (AugmentConfig(), (32, 48), False),
         (AugmentConfig(), (64, 64), False),
         (AugmentConfig(), None, False),

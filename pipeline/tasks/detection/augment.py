@@ -2,7 +2,7 @@
 
 import albumentations as A
 
-from pipeline.inputs.augment import flips_and_colors
+from pipeline.inputs.augment import affine, flips_and_colors
 from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, letterbox, mean_color
 from pipeline.tasks.detection.config import AugmentConfig
 from pipeline.tasks.detection.targets import LEAST_SIDE
@@ -10,7 +10,7 @@ from pipeline.tasks.detection.targets import LEAST_SIDE
 
 def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Compose:
     """Random transform of an image and its boxes (xyxy pixels, with an ``index`` each): crops that keep
-    boxes, scale jitter, padding, flips. Boxes of which less than a quarter stays are dropped.
+    boxes, scale jitter, padding, rotation, flips. Boxes of which less than a quarter stays are dropped.
 
     Call with ``image``, ``bboxes`` and ``index``.
     """
@@ -26,6 +26,7 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
         ),
         A.PadIfNeeded(size, size, position="random", fill=mean_color(preprocess)),
         A.RandomCrop(size, size),
+        *affine(augment, fill=mean_color(preprocess)),
         *flips_and_colors(augment),
     ]
     boxes = A.BboxParams(

@@ -3,15 +3,16 @@
 import albumentations as A
 import cv2
 
-from pipeline.inputs.augment import flips_and_colors
+from pipeline.inputs.augment import affine, flips_and_colors
 from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, mean_color
 from pipeline.tasks.segmentation.config import AugmentConfig
 
 
 def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignore: int) -> A.Compose:
-    """Random transform of an image and its mask together: rescaled, padded where too small, cropped.
+    """Random transform of an image and its mask together: rescaled, padded where too small,
+    cropped, turned.
 
-    Where the image is padded the mask gets `ignore`, so that what is not there is not learnt.
+    Where there is no image the mask gets `ignore`, so that what is not there is not learnt.
     """
     size = preprocess.size
     steps = [
@@ -31,6 +32,7 @@ def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignor
             fill_mask=ignore,
         ),
         A.RandomCrop(size, size),
+        *affine(augment, fill=mean_color(preprocess), fill_mask=ignore),
         *flips_and_colors(augment),
     ]
     return A.Compose(steps)

@@ -13,7 +13,7 @@ from pipeline.tasks.task import ReportRequest
 BINS = 10
 """Of predicted probabilities, each with its mean true share."""
 COLUMNS, MOST = 4, 12
-"""Panels in a row, and classes in a picture: those with the largest shares."""
+"""Most panels in a row, and classes in a picture: those with the largest shares."""
 
 
 def plot_shares(true: np.ndarray, values: np.ndarray, classes: Sequence[str], path: Path) -> Path:
@@ -24,9 +24,9 @@ def plot_shares(true: np.ndarray, values: np.ndarray, classes: Sequence[str], pa
     true, values : (N, C) shares and probabilities.
     """
     shown = np.sort(np.argsort(-true.mean(axis=0), kind="stable")[:MOST])
-    rows = -(-len(shown) // COLUMNS)
-    figure = new_figure((3 * COLUMNS, 3 * rows + 0.3))
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    rows, columns = -(-len(shown) // COLUMNS), min(len(shown), COLUMNS)
+    figure = new_figure((3 * columns, 3 * rows + 0.3))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(shown) :]:
         axis.axis("off")
     for axis, place in zip(axes, shown, strict=False):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,8 @@ class SoftLabels(WholeImageTask[Config]):
             raise UserError(f"no training image has a share of {name_some(without)}")
         return self.names
 
-    def _refuse(self, train: pd.DataFrame, wrong: np.ndarray, why: str) -> None:
+    def _refuse(self, train: pd.DataFrame, wrong: Any, why: str) -> None:
+        """`wrong`: bool (N,), of numpy."""
         if wrong.any():
             raise UserError(
                 f"the columns {name_some(self.names)} of {wrong.sum():,} image(s) {why}: "

@@ -1,5 +1,6 @@
 """Image, boxes and masks are changed together."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -8,6 +9,25 @@ from pipeline.tasks.detection.augment import detection_transform
 from pipeline.tasks.detection.config import AugmentConfig
 
 PREPROCESS = Preprocess(288, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
+
+def test_a_mask_and_a_box_stay_on_their_object_when_all_are_turned_and_slanted():
+    image = np.zeros((288, 288, 3), dtype="uint8")
+    cv2.circle(image, (180, 130), 40, (255, 255, 255), -1)
+    augment = AugmentConfig(min_scale=1, max_scale=1, horizontal_flip=False, rotate=40, shear=8)
+    transform = detection_transform(augment, PREPROCESS)
+    centres = set()
+    for seed in range(12):
+        transform.set_random_seed(seed)
+        box = np.array([[140, 90, 221, 171]], dtype="float32")
+        found = transform(image=image, masks=image[None, ..., 0] // 255, bboxes=box, index=np.array([0]))
+        white, masked = np.argwhere(found["image"][..., 0] > 160), np.argwhere(found["masks"][0])
+        assert np.abs(white.mean(axis=0) - masked.mean(axis=0)).max() <= 1
+        left, top, right, bottom = found["bboxes"][0]
+        corners = [*white.min(axis=0), *(white.max(axis=0) + 1)]
+        np.testing.assert_allclose([top, left, bottom, right], corners, atol=12)
+        centres.add(tuple(white.mean(axis=0).round()))
+    assert len(centres) > 6
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.8, 1.3])

@@ -40,6 +40,11 @@ class Competition(base.Competition):
         masks = year.images("SegmentationClass", (".png",)).rename(columns={"path": "mask"})
         masks = masks[masks["image_id"].isin(ids)]
         without = sorted(set(ids) - set(masks["image_id"]))
+        if masks.empty:
+            raise UserError(
+                f"no image that {year.roots[0] / LISTS} lists for training, such as {ids[0]}, has a mask in "
+                "SegmentationClass: check that both are of one data set"
+            )
         if without:
             say(f"warning: {len(without):,} listed images without a mask, left out: {name_some(without)}")
         images = year.images("JPEGImages")
@@ -86,7 +91,7 @@ def _ids(year: RawFiles, name: str) -> list[str]:
     """The image ids that a list names, in its order. Raises UserError where it is missing or empty."""
     path = _path(year, name)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: check that the raw files are complete") from None
     except UnicodeDecodeError as error:

@@ -40,10 +40,10 @@ class Case:
         return f"{self.world}: {self.name}"
 
 
-def refused(name: str, world: str, breaks: Break, *words: str) -> Case:
-    """Raw files that are refused with a sentence of these words."""
+def refused(name: str, world: str, breaks: Break, *words: str, stage: str = "data") -> Case:
+    """Raw files that a stage refuses with a sentence of these words."""
     assert words
-    return Case(name=name, world=world, breaks=breaks, refused=words)
+    return Case(name=name, world=world, breaks=breaks, arguments=(stage,), refused=words)
 
 
 def accepted(name: str, world: str, breaks: Break, holds: Callable[[Prepared], object], *says: str) -> Case:

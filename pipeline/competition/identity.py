@@ -81,9 +81,10 @@ def training_options(config: Config) -> dict[str, Any]:
     kept = ("model", "augment", "train")
     options = {name: _without(name, group) for name, group in config.effective().to_json().items()}
     options["model"].pop("weights")
-    if config.train.keep == "best" or config.train.patience is not None:
+    if config.train.looks_at_scores:
         return {name: options[name] for name in (*kept, "predict")}
-    options["train"].pop("keep")
+    if not config.train.averages:
+        options["train"].pop("keep")
     return {name: options[name] for name in kept}
 
 
@@ -95,7 +96,7 @@ def training_code(competition: Competition, config: Config) -> dict[str, str]:
     """Digests of the code that trains, by file."""
     found = _rooms(TRAINING_ROOMS) | _task_code(competition, exclude=(*SHOWING_FILES, *PREDICTION_FILES))
     found |= _own_code(competition) | _operators()
-    if config.train.keep == "best" or config.train.patience is not None:
+    if config.train.looks_at_scores:
         found |= prediction_code(competition) | scoring_code(competition)
     return found
 

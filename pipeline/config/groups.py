@@ -146,9 +146,15 @@ class TrainConfig(Group):
     amp: Precision = "auto"
     """Mixed precision where the hardware has it: fp16 or bf16 on CUDA, bf16 on CPUs that compute in it. auto
     times a few steps with and without at the start of a run, and keeps to the faster."""
-    keep: Literal["last", "best"] = "last"
-    """Which epoch predicts. best picks it by validation score, which flatters the CV a little; last does
-    not."""
+    keep: Literal["last", "best", "swa", "soup"] = "last"
+    """Which weights predict: those of the last epoch, of the best one, the mean of the last
+    `average_epochs` (swa, arXiv 1803.05407), or of the best of these, as many as help (soup, arXiv
+    2203.05482). best and soup choose by validation score, which flatters the CV a little."""
+    average_epochs: Annotated[int, Limit(2, 1000)] = 5
+    """How many of the last epochs swa and soup average."""
+    average_lr: Annotated[float, SHARE] = 0.1
+    """With swa and soup, the share of the peak learning rate that it does not fall below after the warm-up,
+    so that the averaged epochs differ."""
     patience: Annotated[int | None, COUNT] = None
     """Stop after this many epochs without a better validation score."""
     max_minutes: Annotated[float | None, NATURAL] = None
@@ -166,7 +172,20 @@ class TrainConfig(Group):
         if self.frozen_stages == -1:
             reason = "train.frozen_stages=-1 lets the backbone learn nothing"
             found |= dict.fromkeys(("backbone_lr_scale", "layer_decay", "unfreeze_every"), reason)
+        if not self.averages:
+            reason = f"train.keep={self.keep} averages no epochs"
+            found |= dict.fromkeys(("average_epochs", "average_lr"), reason)
         return found
+
+    @property
+    def averages(self) -> bool:
+        """Whether the mean of several epochs predicts."""
+        return self.keep in ("swa", "soup")
+
+    @property
+    def looks_at_scores(self) -> bool:
+        """Whether validation scores change what training gives."""
+        return self.keep in ("best", "soup") or self.patience is not None
 
 
 def _has_momentum(optimizer: str) -> bool:

@@ -15,7 +15,7 @@ from pipeline.runs.run import FILE_COLUMN, TRAINED, Run, read_frame, read_json, 
 from pipeline.training.history import HISTORY
 
 PREDICTED = "predicted.json"
-WEIGHTS = ("last.pt", "best.pt", HISTORY)
+WEIGHTS = ("last.pt", "best.pt", "swa.pt", "soup.pt", HISTORY)
 
 
 def is_trained(folder: Path, identity: str) -> bool:
@@ -35,7 +35,7 @@ def mark_trained(folder: Path, identity: str, keep: str, limit: float | None) ->
 
     Parameters
     ----------
-    keep : last or best, the weights that predict.
+    keep : which weights predict, ``train.keep``.
     limit : minutes of the time limit that ended it, so that another would give other weights; None where
         none did.
     """

@@ -5,7 +5,7 @@ import itertools
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pipeline.networks.groups import describe_groups, group_rows
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.tasks.task import Mixer, Objective
+from pipeline.training.averaging import Snapshots, average, choose
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import Epoch, best_epoch, has_no_patience, has_no_time, save_history
 from pipeline.training.job import FoldJob, FoldLog, OpenJob
@@ -88,6 +89,11 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
     last, best = job.folder / "last.pt", job.folder / "best.pt"
     if config.keep == "best" and not best.exists():
         last.unlink(missing_ok=True)  # it does not hold the best epoch's weights: all is trained again
+    snapshots = Snapshots(job.folder, config.average_epochs) if config.averages else None
+    if snapshots and last.exists():
+        done = len(Checkpoint.load(last, type(job.config)).training["history"])
+        if not snapshots.are_there(done):
+            last.unlink()  # it holds one of the epochs alone: all is trained again
     session.resume(last, type(job.config))
     if session.history:
         save_history(session.history, job.folder)  # whatever became of the file
@@ -100,15 +106,62 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
             break
         session.history.append(_epoch(fold, epoch))
         if best_epoch(session.history, metric) == epoch + 1:
-            weights = session.weights()
-            Checkpoint(
-                state=weights, config=job.config, classes=classes, preprocess=preprocess, training={}
-            ).save(best)
+            _checkpoint(fold, session.weights()).save(best)
+        if snapshots:
+            _checkpoint(fold, session.weights()).save(snapshots.path(epoch + 1))
         # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
         save_history(session.history, job.folder)
         session.save(last, job.config, classes, preprocess)
+        if snapshots:
+            snapshots.forget(epoch + 1)
         log.epoch(session.history[-1])
-    return Checkpoint.load(best if config.keep == "best" else last, type(job.config))
+    if snapshots:
+        _average(fold, snapshots)
+    return Checkpoint.load(job.folder / f"{config.keep}.pt", type(job.config))
+
+
+def _checkpoint(fold: Started, state: dict[str, torch.Tensor]) -> Checkpoint:
+    """A checkpoint to predict with."""
+    return Checkpoint(
+        state=state,
+        config=fold.job.config,
+        classes=fold.open.classes,
+        preprocess=fold.preprocess,
+        training={},
+    )
+
+
+def _average(fold: Started, snapshots: Snapshots) -> None:
+    """Write the mean of the last epochs as ``swa.pt`` or ``soup.pt``, and say what it scores."""
+    job, session, config, metric = fold.job, fold.session, fold.job.config.train, fold.job.competition.metric
+    session.ema = None  # its weights are in the snapshots: what is averaged now predicts itself
+    epochs = snapshots.last(len(session.history))
+    states = {epoch: Checkpoint.load(snapshots.path(epoch), type(job.config)).state for epoch in epochs}
+
+    def score(chosen: Sequence[int]) -> float:
+        average(
+            [states[epoch] for epoch in chosen],
+            session.model,
+            lambda: set_trainable(session.model, config, len(session.history) - 1),
+            lambda: _one_pass(fold),
+        )
+        return validate(fold)
+
+    chosen = choose(config, session.history, epochs, metric, score)
+    found = score(chosen)
+    say(f"fold {job.fold}: the mean of the epochs {name_some(chosen)}: {metric.name} {found:.4f}")
+    _checkpoint(fold, session.weights()).save(job.folder / f"{config.keep}.pt")
+    if len(session.history) == config.epochs or has_no_patience(session.history, config, metric):
+        snapshots.remove()  # after a time limit they stay, for training may go on
+
+
+def _one_pass(fold: Started) -> None:
+    """The network's outputs for the training rows once, augmented but not mixed, and thrown away."""
+    job, session, batches = fold.job, fold.session, fold.batches
+    device, count = fold.open.device.type, max(1, len(batches) // job.config.train.passes)
+    for images, targets in itertools.islice(batches.epoch(job.seed(job.config.train.epochs + 1)), count):
+        with torch.autocast(device, session.dtype, enabled=session.dtype is not None):
+            fold.objective(session.model, images, targets)
 
 
 def _epoch(fold: Started, epoch: int) -> Epoch:

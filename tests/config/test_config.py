@@ -280,23 +280,29 @@ class TestValuesThatDependOnTheImage:
         assert "pad" in config.unused()["augment"]
 
 
+AVERAGES = {"average_epochs", "average_lr"}
+"""What only the mean of several epochs uses."""
+
+
 class TestWhatDoesNothing:
     @pytest.mark.parametrize(
         ("task", "group", "values", "names"),
         [
             (classification, "folds", {}, {"valid_ratio"}),
             (classification, "folds", {"scheme": "holdout"}, {"count"}),
-            (classification, "train", {}, set()),
-            (classification, "train", {"optimizer": "adamw"}, {"momentum"}),
+            (classification, "train", {}, AVERAGES),
+            (classification, "train", {"keep": "swa"}, set()),
+            (classification, "train", {"keep": "soup"}, set()),
+            (classification, "train", {"optimizer": "adamw"}, {"momentum", *AVERAGES}),
             (
                 classification,
                 "train",
                 {"frozen_stages": -1},
-                {"backbone_lr_scale", "layer_decay", "unfreeze_every"},
+                {"backbone_lr_scale", "layer_decay", "unfreeze_every", *AVERAGES},
             ),
-            (classification, "train", {"loss": "bce", "class_weights": "balanced"}, set()),
-            (classification, "train", {"loss": "focal"}, {"label_smoothing"}),
-            (classification, "train", {"loss": "symmetric_ce"}, {"label_smoothing"}),
+            (classification, "train", {"loss": "bce", "class_weights": "balanced"}, AVERAGES),
+            (classification, "train", {"loss": "focal"}, {"label_smoothing", *AVERAGES}),
+            (classification, "train", {"loss": "symmetric_ce"}, {"label_smoothing", *AVERAGES}),
             (classification, "augment", {}, {"min_area", "magnitude"}),
             (classification, "augment", {"crop": "resized", "policy": "randaugment"}, {"pad"}),
             (classification, "augment", {"crop": "none"}, {"pad", "min_area", "magnitude"}),
@@ -304,19 +310,24 @@ class TestWhatDoesNothing:
             (segmentation, "augment", {"rotate": 10.0}, set()),
             (segmentation, "predict", {}, {"overlap"}),
             (segmentation, "predict", {"tile": 64}, set()),
-            (segmentation, "train", {}, set()),
-            (segmentation, "train", {"loss": "focal"}, {"label_smoothing"}),
-            (segmentation, "train", {"loss": "0.5*dice + lovasz"}, {"label_smoothing", "logit_adjustment"}),
+            (segmentation, "train", {}, AVERAGES),
+            (segmentation, "train", {"loss": "focal"}, {"label_smoothing", *AVERAGES}),
+            (
+                segmentation,
+                "train",
+                {"loss": "0.5*dice + lovasz"},
+                {"label_smoothing", "logit_adjustment", *AVERAGES},
+            ),
             (detection, "predict", {}, {"overlap"}),
-            (multilabel, "train", {}, set()),
-            (multilabel, "train", {"loss": "focal"}, {"label_smoothing", "balance"}),
+            (multilabel, "train", {}, AVERAGES),
+            (multilabel, "train", {"loss": "focal"}, {"label_smoothing", "balance", *AVERAGES}),
             (
                 multilabel,
                 "train",
                 {"loss": "asymmetric", "optimizer": "adamw"},
-                {"label_smoothing", "balance", "momentum"},
+                {"label_smoothing", "balance", "momentum", *AVERAGES},
             ),
-            (regression, "train", {"loss": "laplace"}, set()),
+            (regression, "train", {"loss": "laplace"}, AVERAGES),
             (regression, "augment", {"crop": "resized"}, {"pad", "magnitude"}),
         ],
     )

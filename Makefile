@@ -17,7 +17,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench-ops bench-detection new test-sanitized submit data folds preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench-ops bench-detection new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -65,6 +65,9 @@ data: $(READY) ## fetch and reorganise the raw files
 	@$(STAGE)
 
 folds: $(READY) ## assign folds and count the images in each
+	@$(STAGE)
+
+audit: $(READY) ## a page of copies, leaks between folds or into test, conflicting targets, odd images
 	@$(STAGE)
 
 preview: $(READY) ## draw training images, as they are and augmented, with their labels
@@ -137,4 +140,4 @@ format: $(DEVELOP) ## apply style
 	$(BIN)/ruff format .
 
 clean: ## remove runs and generated data, keep the environment, raw files and submissions
-	rm -rf runs data/*/prepared data/*/extracted data/*/folds data/*/sample
+	rm -rf runs data/*/prepared data/*/extracted data/*/folds data/*/sample data/*/audit.html

@@ -17,6 +17,7 @@ tasks           what differs between classification, segmentation and detection,
 metrics         how predictions are graded
 experiment      a run of folds, and runs made of runs
 delivery        predictions -> submission file, ledger row, report; upload
+audit           leaks and label problems: copies, near copies, what straddles folds
 runs            the run folder, the ledger, provenance
 kaggle          Kaggle's own client
 kernel          a Kaggle kernel: bundle, rehearsal, push

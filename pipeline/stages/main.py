@@ -10,6 +10,7 @@ from pipeline.base.stopping import stoppable
 from pipeline.competition.base import Competition
 from pipeline.config.config import Entry
 from pipeline.stages import (
+    audit,
     blend,
     compare,
     data,
@@ -34,6 +35,7 @@ STAGES: dict[str, ModuleType] = {
     "submit": submit,
     "data": data,
     "folds": folds,
+    "audit": audit,
     "preview": preview,
     "lr-find": lr_find,
     "train": train,

@@ -38,6 +38,7 @@ OPTIONS = {
     "submit": (*EXPERIMENT, *SOURCE, "--out", "--format", "--run", "--track.wandb"),
     "data": SOURCE,
     "folds": (*EXPERIMENT, *SOURCE),
+    "audit": (*EXPERIMENT, *SOURCE, "--out"),
     "preview": (*EXPERIMENT, *SOURCE, "--out"),
     "lr-find": (*EXPERIMENT, *SOURCE, "--out"),
     "train": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb"),

@@ -7,6 +7,7 @@ raw -> prepared frame -> folds -> training -> prediction -> submission -> Kaggle
 
 ==============  ===========================================================================================
 raw             archives, downloads, decoding: bytes -> files -> arrays
+readers         from a row of a frame to an array: photographs, or what a competition brings instead
 frame           the frames' schema, annotation files, joining by id, folds, submission columns
 competition     what a competition is, where its raw files come from, its prepared data, what makes a result
 inputs          images to batches: preprocessing, augmentation, loading

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import albumentations as A
+import numpy as np
 import pandas as pd
 
+from pipeline.base.errors import UserError
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
@@ -21,6 +23,9 @@ from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Metric
 from pipeline.prediction.decide import Decision
 from pipeline.raw.files import RawFiles
+from pipeline.raw.levels import Levels
+from pipeline.readers.photographs import Photographs
+from pipeline.readers.reader import Reader
 from pipeline.tasks.task import Objective, Task
 
 SAMPLE_FILES = ("sample_submission.csv", "sampleSubmission.csv", "SampleSubmission.csv")
@@ -59,8 +64,11 @@ class Competition(ABC):
     """Further figures for the report and the ledger's sidecar."""
     decision: Decision | None = None
     """What turns predictions into decisions, such as thresholds, fitted on out-of-fold predictions."""
-    levels: tuple[float, float] | None = None
-    """Stored values of black and white in images of more than 8 bits; None: measured on training images."""
+    reader: Reader = Photographs()
+    """How the image of a row is read; see `pipeline.readers`."""
+    levels: tuple[float, float] | tuple[Sequence[float], Sequence[float]] | None = None
+    """Stored values of black and white, of all channels or of each, in images of more than 8 bits; what is
+    outside is cut off. None: the reader knows them, or they are measured on training images."""
     kaggle_slug: str | None = None
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None = None
@@ -72,6 +80,22 @@ class Competition(ABC):
         """Name of the folder under ``competitions``; names data, run and submission folders."""
         parts = type(self).__module__.split(".")
         return parts[-2] if len(parts) > 1 else parts[0]
+
+    def named_levels(self) -> Levels | None:
+        """`levels`, checked. Raises UserError where white is not above black."""
+        if self.levels is None:
+            return None
+        ends = [np.atleast_1d(np.asarray(end, dtype="float64")) for end in self.levels]
+        if len(ends) != 2 or ends[0].shape != ends[1].shape or not (ends[0] < ends[1]).all():
+            raise UserError(
+                f"the competition's levels are {self.levels}: give (black, white), two numbers or two lists "
+                "of as many numbers as there are channels, with white above black"
+            )
+        low, high = (
+            tuple(end.tolist()) if np.ndim(given) else given
+            for end, given in zip(ends, self.levels, strict=True)
+        )
+        return Levels(low, high, cut=True)
 
     @abstractmethod
     def load_train(self, raw: RawFiles) -> pd.DataFrame:

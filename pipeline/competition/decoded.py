@@ -5,55 +5,69 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import atomic_path, digest, file_hash, write_json
-from pipeline.raw.images import Decoded, decode_many
-from pipeline.raw.levels import Levels, Measured, measure, sampled
+from pipeline.raw.levels import Levels, sampled
+from pipeline.readers.decoding import BLANK, Decoded, Decoding, Measured, decode_many, measured
+from pipeline.readers.photographs import Photographs
+from pipeline.readers.reader import Reader, Row
 
 COLUMNS = ("width", "height", "content_hash")
 CHUNK = 512
 """Images decoded at a time; bounds memory."""
 PACKED_SIDE = 96
 """Longest side in pixels up to which images of one size are packed: 300,000 of 32 x 32 take 0.9 GB."""
+PACKED_DEPTH = 16
+"""Bytes of a pixel up to which images are packed."""
 
 
 class DecodedCache:
-    """A table of files by path, size and time of change, with what decoding or hashing them gave.
+    """A table of images by their file and place in it, with size and time of change of all their files, and
+    what decoding or hashing them gave.
 
-    A file that does not look as it did is decoded again; what the table cannot be read from is made again.
+    What does not look as it did is decoded again; what the table cannot be read from is made again.
 
     Parameters
     ----------
-    levels : black and white of deep images; what was decoded with others is decoded again.
+    way : how images are decoded; what was decoded in another way is decoded again.
     """
 
-    def __init__(self, path: Path, levels: Levels | None = None) -> None:
-        self.path = path
-        self.suffix = "" if levels is None else f"-{levels}"
+    def __init__(self, path: Path, way: str = "") -> None:
+        self.path, self.way = path, way
         try:
             self.table = pd.read_parquet(path).set_index("path")
         except (OSError, ValueError, KeyError):
             self.table = pd.DataFrame({"stamp": [], "width": [], "height": [], "content_hash": []})
 
-    def known(self, paths: Sequence[str]) -> pd.DataFrame:
-        """``stamp``, width, height and content_hash of each path; the last three NA where they are unknown.
+    def known(self, keys: Sequence[str], files: Sequence[tuple[str, ...]] | None = None) -> pd.DataFrame:
+        """``stamp``, width, height and content_hash of each image; the last three NA where they are unknown.
 
-        A file that is missing gets no stamp: whoever reads it says so.
+        An image with a file that is missing gets no stamp: whoever reads it says so.
+
+        Parameters
+        ----------
+        keys : its path, or what else tells images apart.
+        files : of each image; None: the keys.
         """
-        stamps = pd.Series([self._stamp(path) for path in paths], index=list(paths), dtype="str")
-        found = self.table.reindex(list(paths)).astype(object)
+        of = cache(stamp_of)  # thousands of images may lie in one file
+        stamps = pd.Series(
+            [self._stamp([of(path) for path in paths]) for paths in files or [(key,) for key in keys]],
+            index=list(keys),
+            dtype="str",
+        )
+        found = self.table.reindex(list(keys)).astype(object)
         stale = (found["stamp"] != stamps).to_numpy() | (stamps == "").to_numpy()
         found = found.assign(stamp=stamps.to_numpy())
         found.loc[stale, list(COLUMNS)] = None
         return found
 
-    def _stamp(self, path: str) -> str:
-        stamp = stamp_of(path)
-        return f"{stamp}{self.suffix}" if stamp else ""
+    def _stamp(self, stamps: list[str]) -> str:
+        return f"{'+'.join(stamps)}{self.way}" if all(stamps) else ""
 
     def remember(self, found: pd.DataFrame) -> None:
         """Add rows as `known` gives them, now complete, and write the table."""
@@ -64,30 +78,66 @@ class DecodedCache:
             self.table.rename_axis("path").reset_index().to_parquet(temporary, index=False)
 
 
-def known_levels(
-    named: tuple[float, float] | None, paths: Sequence[str], remembered: Path
-) -> tuple[Levels | None, tuple[str, ...]]:
-    """Black and white of images of more than 8 bits, and notes on what the images are like.
+def rows_of(reader: Reader, frame: pd.DataFrame) -> list[Row]:
+    """What a reader gets for each row of a frame. Raises UserError where it lacks a column of its own."""
+    lacking = [name for name in reader.columns if name not in frame]
+    if lacking:
+        raise UserError(
+            f"{type(reader).__name__} reads the column(s) {name_some(lacking)}, and the frame has none: "
+            "add them in load_train and load_test"
+        )
+    names = ("image_id", "path", *reader.columns)
+    columns = [frame[name].tolist() for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def key_of(reader: Reader, row: Row) -> str:
+    """What tells the images of a reader apart: the path and the place in the file."""
+    place = [row[name] for name in reader.columns]
+    return f"{row['path']}|{place!r}" if place else str(row["path"])
+
+
+def files_of(decoding: Decoding, row: Row) -> tuple[str, ...]:
+    """The files of an image, or the one that stands in for it."""
+    path = str(row["path"])
+    return (path,) if path.endswith(BLANK) else decoding.reader.files(row)
+
+
+def known_decoding(
+    reader: Reader, named: Levels | None, code: str, rows: Sequence[Row], remembered: Path
+) -> Measured:
+    """How images are decoded, and notes on what they are like; measured on some of the training images.
 
     Parameters
     ----------
-    named : what the competition says; None: measured on some of `paths`, the training images.
+    named : black and white as the competition names them, or None.
+    code : digest of the code of the reader.
+    rows : all training images.
     remembered : JSON of what was measured, which is used again while the images measured look as they did.
     """
-    some = sampled(paths)
-    stamps = digest([(path, stamp_of(path)) for path in some], length=16)
+    some = sampled(rows)
+    looks = [(key_of(reader, row), [stamp_of(path) for path in reader.files(row)]) for row in some]
+    stamps = digest([repr(reader), code, named, looks], length=16)
     try:
         value = json.loads(remembered.read_text())
-        levels, notes = value["levels"], tuple(map(str, value["notes"]))
-        measured = Measured(None if levels is None else Levels(*levels), notes)
-        known = value["stamps"] == stamps
+        if value["stamps"] == stamps:
+            return Measured(Decoding.from_json(reader, value["decoding"]), tuple(map(str, value["notes"])))
     except (OSError, ValueError, KeyError, TypeError):
-        measured, known = Measured(None, ()), False
-    if not known:
-        measured = measure(some)
-        value = {"stamps": stamps, "levels": measured.levels and list(measured.levels)}
-        write_json(remembered, {**value, "notes": list(measured.notes)})
-    return (Levels(*named, cut=True), ()) if named else (measured.levels, measured.notes)
+        pass
+    found = measured(reader, named, some)
+    write_json(
+        remembered,
+        {"stamps": stamps, "decoding": found.decoding.to_json(), "notes": list(found.notes)},
+    )
+    return found
+
+
+def way_of(decoding: Decoding, code: str) -> str:
+    """What else than its files the decoded image depends on."""
+    if isinstance(decoding.reader, Photographs):
+        return "" if decoding.levels is None else f"-{decoding.levels!r}"
+    about = [repr(decoding.reader), code, repr(decoding.levels), decoding.channels]
+    return f"-{digest(about, length=16)}"
 
 
 def file_hashes(cache: DecodedCache, paths: Sequence[str]) -> list[str]:
@@ -117,19 +167,14 @@ def _hash(path: str) -> str | None:
         return None
 
 
-def decode_chunks(items: list[tuple[str, str]], levels: Levels | None) -> Iterator[list[Decoded]]:
-    """Decoded chunks in order, a few ahead of the reader and no more, so that memory stays flat.
-
-    Parameters
-    ----------
-    items : (image_id, path). The pixels of images up to `PACKED_SIDE` are kept.
-    levels : see `pipeline.raw.images.read_rgb`.
-    """
+def decode_chunks(rows: Sequence[Row], decoding: Decoding) -> Iterator[list[Decoded]]:
+    """Decoded chunks in order, a few ahead of the reader and no more, so that memory stays flat. The pixels
+    of images up to `PACKED_SIDE` are kept."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[list[Decoded]]] = deque()
-        for start in range(0, len(items), CHUNK):
-            waiting.append(pool.submit(decode_many, items[start : start + CHUNK], PACKED_SIDE, levels))
+        for start in range(0, len(rows), CHUNK):
+            waiting.append(pool.submit(decode_many, rows[start : start + CHUNK], decoding, PACKED_SIDE))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:

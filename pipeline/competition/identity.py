@@ -50,7 +50,7 @@ SHOWING_FILES = (
     "decide.py",
 )
 """Files of a task's folder, or of a room, that only read predictions."""
-HOOKS = ("task", "augment", "objective")
+HOOKS = ("task", "reader", "augment", "objective")
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
 """Options that change no result of a fold that trained to its end."""
@@ -99,6 +99,11 @@ def training_code(competition: Competition, config: Config) -> dict[str, str]:
     if config.train.looks_at_scores:
         found |= prediction_code(competition) | scoring_code(competition)
     return found
+
+
+def reading_code(competition: Competition) -> str:
+    """Digest of the code that reads images other than photographs."""
+    return digest([_rooms(("readers",)), _own_code(competition, ("reader",))])
 
 
 def splitting_code() -> str:
@@ -188,11 +193,11 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-def _own_code(competition: Competition) -> dict[str, str]:
-    """What of the competition's folder its `HOOKS` reach, by module and name."""
+def _own_code(competition: Competition, hooks: Iterable[str] = HOOKS) -> dict[str, str]:
+    """What of the competition's folder these members reach, by module and name."""
     module = Path(inspect.getfile(type(competition)))
     folder = Folder(module.parent)
-    folder.reach_members(module.stem, type(competition).__name__, HOOKS)
+    folder.reach_members(module.stem, type(competition).__name__, hooks)
     return {f"{module.parent.name}/{name}": digest(text) for name, text in sorted(folder.reached.items())}
 
 

@@ -7,6 +7,7 @@ The result is a folder named after its content, so that the same files give the 
 import os
 import tempfile
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,38 @@ from pipeline.base.progress import progress, say
 from pipeline.competition.base import Competition
 from pipeline.competition.decoded import (
     COLUMNS,
+    PACKED_DEPTH,
     PACKED_SIDE,
     Advance,
     DecodedCache,
     decode_chunks,
     file_hashes,
-    known_levels,
+    files_of,
+    key_of,
+    known_decoding,
+    rows_of,
+    way_of,
 )
-from pipeline.competition.identity import frame_identity
+from pipeline.competition.identity import frame_identity, reading_code
 from pipeline.competition.prepared import Prepared, open_prepared, read_meta, seal
 from pipeline.competition.sources import Source
 from pipeline.competition.unreadable import OnBadImage, Problems, without_unreadable
 from pipeline.frame.schema import check_image_frame
 from pipeline.raw.files import open_raw
 from pipeline.raw.images import UnreadableImageError
-from pipeline.raw.levels import Levels
+from pipeline.readers.decoding import Decoding
+from pipeline.readers.reader import Row
 
 FORMAT = 2
 """Version of the prepared folder's layout."""
 
 
 def prepare(
-    competition: Competition, source: Source, data_folder: Path, on_bad_image: OnBadImage = "error"
+    competition: Competition,
+    source: Source,
+    data_folder: Path,
+    on_bad_image: OnBadImage = "error",
+    decoding: Decoding | None = None,
 ) -> Prepared:
     """The prepared data of `source`; images that were decoded before are not decoded again.
 
@@ -48,6 +59,8 @@ def prepare(
     ----------
     data_folder : the competition's own data folder; holds extracted archives and prepared data.
     on_bad_image : what is done with image files that cannot be read; see `pipeline.competition.unreadable`.
+    decoding : how images are decoded, as in the run that is to predict them; None: measured on training
+        images.
 
     Raises
     ------
@@ -66,9 +79,8 @@ def prepare(
     with locked(home):
         remove_leftovers(home)
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=home) as scratch:
-            return _reorganise(
-                competition, {"train": train, "test": test}, sample, classes, Path(scratch), on_bad_image
-            )
+            given = {"train": train, "test": test}
+            return _reorganise(competition, given, sample, classes, Path(scratch), on_bad_image, decoding)
 
 
 def _reorganise(
@@ -78,6 +90,7 @@ def _reorganise(
     classes: list[str],
     scratch: Path,
     on_bad_image: OnBadImage,
+    decoding: Decoding | None,
 ) -> Prepared:
     """Decode what is not known, and write the folder of this content unless it is there.
 
@@ -87,12 +100,15 @@ def _reorganise(
     scratch : an empty folder; the prepared folders lie beside it.
     """
     home = scratch.parent
-    levels, notes = known_levels(competition.levels, given["train"]["path"].tolist(), home / "levels.json")
-    cache = DecodedCache(home / "decoded.parquet", levels)
-    frames, problems = _decoded(cache, given, scratch, levels)
+    code, notes = reading_code(competition), ()
+    if decoding is None:
+        rows, named = rows_of(competition.reader, given["train"]), competition.named_levels()
+        decoding, notes = known_decoding(competition.reader, named, code, rows, home / "levels.json")
+    cache = DecodedCache(home / "decoded.parquet", way_of(decoding, code))
+    frames, problems = _decoded(cache, given, scratch, decoding)
     if problems:
-        given = without_unreadable(given, frames, problems, on_bad_image, home, levels)
-        frames, _ = _decoded(cache, given, scratch, levels)
+        given = without_unreadable(given, frames, problems, on_bad_image, home, decoding)
+        frames, _ = _decoded(cache, given, scratch, decoding)
     files = {
         name: file_hashes(cache, given["train"][name].tolist()) for name in competition.task.file_columns
     }
@@ -103,22 +119,22 @@ def _reorganise(
     about = {
         "format": FORMAT,
         "classes": classes,
-        "levels": None if levels is None else list(levels),
+        **decoding.to_json(),
         "train_identity": train_identity,
         "test_identity": test_identity,
     }
     meta = read_meta(folder)
     if meta is None or {name: meta.get(name) for name in about} != about:
         with atomic_folder(folder) as temporary:
-            if _packable(frames):
+            if _packable(frames, decoding):
                 for split, frame in frames.items():
-                    _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy", levels)
+                    _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy", decoding)
             _write_tables(temporary, tables, about)
         known = {name: pd.Series(hashes) for name, hashes in files.items()}
         _tell(frames, classes, notes, frames["train"][list(competition.task.target_columns)].assign(**known))
     elif not all(frame.equals(pd.read_parquet(folder / f"{name}.parquet")) for name, frame in tables.items()):
         _write_tables(folder, tables, about)  # the same content in another place, or another sample file
-    return open_prepared(folder)
+    return open_prepared(folder, competition.reader)
 
 
 def _write_tables(folder: Path, tables: dict[str, pd.DataFrame], about: dict[str, Any]) -> None:
@@ -167,7 +183,7 @@ def _tell(
 
 
 def _decoded(
-    cache: DecodedCache, given: dict[str, pd.DataFrame], scratch: Path, levels: Levels | None
+    cache: DecodedCache, given: dict[str, pd.DataFrame], scratch: Path, decoding: Decoding
 ) -> tuple[dict[str, pd.DataFrame], Problems]:
     """The frames with width, height and content_hash of every image; decodes the images not yet known.
 
@@ -182,14 +198,21 @@ def _decoded(
     UserError : an image whose size is not the one that its frame gives it.
     """
     problems: Problems = {}
-    known = {split: cache.known(frame["path"].tolist()) for split, frame in given.items()}
+    rows_by_split = {split: rows_of(decoding.reader, frame) for split, frame in given.items()}
+    known = {
+        split: cache.known(
+            [key_of(decoding.reader, row) for row in rows], [files_of(decoding, row) for row in rows]
+        )
+        for split, rows in rows_by_split.items()
+    }
     missing = {split: table["content_hash"].isna().to_numpy() for split, table in known.items()}
     total = sum(int(rows.sum()) for rows in missing.values())
     if total:
         with progress("read images", total, "images") as advance:
             for split, rows in missing.items():
                 packed = scratch / f"{split}.npy" if rows.all() else None
-                records, problems_of_split = _decode(given[split][rows], packed, advance, levels)
+                wanted = list(compress(rows_by_split[split], rows))
+                records, problems_of_split = _decode(wanted, packed, advance, decoding)
                 problems |= {(split, name): problem for name, problem in problems_of_split.items()}
                 known[split].loc[rows, list(COLUMNS)] = np.array(records, dtype=object).reshape(-1, 3)
         found = pd.concat([known[split][rows] for split, rows in missing.items()])
@@ -207,23 +230,24 @@ def _typed(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decode(
-    frame: pd.DataFrame, packed: Path | None, advance: Advance, levels: Levels | None
+    rows: list[Row], packed: Path | None, advance: Advance, decoding: Decoding
 ) -> tuple[list[tuple[int, int, str]], dict[str, UnreadableImageError]]:
-    """Width, height and content hash of each image of `frame`, and what cannot be read, by id; pixels of one
-    small size go to `packed`."""
+    """Width, height and content hash of each image, and what cannot be read, by id; pixels of one small size
+    go to `packed`."""
     records: list[tuple[int, int, str]] = []
     problems: dict[str, UnreadableImageError] = {}
     with (packed or Path(os.devnull)).open("wb") as file:
         shape: tuple[int, ...] | None = None if packed else ()
-        for chunk in decode_chunks(list(zip(frame["image_id"], frame["path"], strict=True)), levels):
-            names = frame["image_id"].iloc[len(records) : len(records) + len(chunk)]
+        for chunk in decode_chunks(rows, decoding):
+            names = [row["image_id"] for row in rows[len(records) : len(records) + len(chunk)]]
             problems |= {name: one.problem for name, one in zip(names, chunk, strict=True) if one.problem}
             records += [(image.width, image.height, image.content_hash) for image in chunk]
             pixels = [image.pixels for image in chunk if image.pixels is not None]
             if shape is None and pixels:
                 shape = pixels[0].shape
+                descr = np.lib.format.dtype_to_descr(pixels[0].dtype)
                 np.lib.format.write_array_header_1_0(
-                    file, {"descr": "|u1", "fortran_order": False, "shape": (len(frame), *shape)}
+                    file, {"descr": descr, "fortran_order": False, "shape": (len(rows), *shape)}
                 )
             if shape and len(pixels) == len(chunk) and all(one.shape == shape for one in pixels):
                 # Appended rather than memory-mapped: mapped pages would count as this process's memory.
@@ -236,17 +260,18 @@ def _decode(
     return records, problems
 
 
-def _packable(frames: dict[str, pd.DataFrame]) -> bool:
+def _packable(frames: dict[str, pd.DataFrame], decoding: Decoding) -> bool:
     """Whether all images are small and of one size."""
     sizes = pd.concat([frame[["width", "height"]] for frame in frames.values()]).drop_duplicates()
-    return len(sizes) == 1 and sizes.to_numpy().max() <= PACKED_SIDE
+    depth = decoding.channels * (4 if decoding.deep else 1)
+    return len(sizes) == 1 and sizes.to_numpy().max() <= PACKED_SIDE and depth <= PACKED_DEPTH
 
 
-def _pack(frame: pd.DataFrame, made: Path, target: Path, levels: Levels | None) -> None:
+def _pack(frame: pd.DataFrame, made: Path, target: Path, decoding: Decoding) -> None:
     """Move the packed pixels to `target`; decodes the images where they are not packed yet."""
     if not made.exists():
         with progress("pack images", len(frame), "images") as advance:
-            _decode(frame, made, advance, levels)
+            _decode(rows_of(decoding.reader, frame), made, advance, decoding)
     made.replace(target)
 
 

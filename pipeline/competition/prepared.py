@@ -1,7 +1,7 @@
 """A competition's data, ready to train on: a folder of checked frames and, for small images, their pixels."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 from pipeline.base.errors import UserError
 from pipeline.base.files import file_hash, write_json
 from pipeline.inputs.batches import Images
-from pipeline.raw.levels import Levels
+from pipeline.readers.decoding import Decoding
+from pipeline.readers.reader import Reader
 
 META = "meta.json"
 FRAMES = ("train", "test", "sample_submission")
@@ -27,8 +28,7 @@ class Prepared:
     train, test : manifests: image_id, path, width, height, content_hash, what `load_train` and `load_test`
         gave besides, and for train the target columns.
     sample_submission : the organiser's sample, every column as text.
-    levels : stored values of black and white of images of more than 8 bits, measured on training images; None
-        where they have 8.
+    decoding : how images are read: the reader, black and white, channels and their statistics.
     classes : class names in the order of every model output; stored, never derived again.
     train_identity, test_identity : change whenever the content of frames or images does, and with nothing
         else; see `pipeline.competition.identity`.
@@ -38,7 +38,7 @@ class Prepared:
     train: pd.DataFrame
     test: pd.DataFrame
     sample_submission: pd.DataFrame
-    levels: Levels | None = None
+    decoding: Decoding = field(default_factory=Decoding)
     classes: list[str]
     train_identity: str
     test_identity: str
@@ -52,11 +52,15 @@ class Prepared:
         """The images of ``train`` or ``test``; small ones of one size come from a memory-mapped file."""
         frame = self.train if split == "train" else self.test
         path = self.folder / f"{split}.npy"
-        return Images(frame, np.load(path, mmap_mode="r") if path.exists() else None, self.levels)
+        return Images(frame, np.load(path, mmap_mode="r") if path.exists() else None, self.decoding)
 
 
-def open_prepared(folder: Path) -> Prepared:
+def open_prepared(folder: Path, reader: Reader) -> Prepared:
     """Read what `seal` has closed.
+
+    Parameters
+    ----------
+    reader : the competition's.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(
         folder=folder,
         **{name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES},
-        levels=Levels(*meta["levels"]) if meta.get("levels") else None,
+        decoding=Decoding.from_json(reader, meta),
         classes=meta["classes"],
         train_identity=meta["train_identity"],
         test_identity=meta["test_identity"],

@@ -9,10 +9,12 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.base.errors import UserError, name_some
-from pipeline.base.files import atomic_path
+from pipeline.base.files import atomic_path, digest
 from pipeline.base.progress import say
-from pipeline.raw.images import UnreadableImageError, read_rgb
-from pipeline.raw.levels import Levels
+from pipeline.competition.decoded import rows_of
+from pipeline.raw.images import UnreadableImageError
+from pipeline.readers.decoding import BLANK, Decoding
+from pipeline.readers.photographs import Photographs
 
 OnBadImage = Literal["error", "warn"]
 """``error`` refuses the data. ``warn`` leaves training images out and predicts test images from a picture of
@@ -33,7 +35,7 @@ def without_unreadable(
     problems: Problems,
     on_bad_image: OnBadImage,
     home: Path,
-    levels: Levels | None,
+    decoding: Decoding,
 ) -> dict[str, pd.DataFrame]:
     """The frames that `given` are without the images that cannot be read; says which.
 
@@ -79,19 +81,20 @@ def without_unreadable(
             )
     test = given["test"].copy()
     if bad["test"].any():
-        colour = _mean_colour(kept, levels)
+        colour = _mean_colour(kept, decoding)
         sizes = _sizes(test, pd.concat([frames["test"], frames["train"]]))[bad["test"].to_numpy()]
         test.loc[bad["test"], "path"] = [
-            str(_blank(home, int(width), int(height), colour)) for width, height in sizes
+            str(_blank(home, int(width), int(height), colour, decoding)) for width, height in sizes
         ]
     return {"train": kept.reset_index(drop=True), "test": test}
 
 
-def _mean_colour(frame: pd.DataFrame, levels: Levels | None) -> tuple[int, ...]:
+def _mean_colour(frame: pd.DataFrame, decoding: Decoding) -> np.ndarray:
+    """(C,): of images as they are decoded."""
     some = frame.iloc[np.linspace(0, len(frame) - 1, min(COLOUR_SAMPLE, len(frame)), dtype=int)]
-    images = [read_rgb(path, name, levels) for name, path in zip(some["image_id"], some["path"], strict=True)]
-    mean = np.mean([image.mean(axis=(0, 1)) for image in images], axis=0)
-    return tuple(int(value) for value in np.rint(mean))
+    images = (decoding.image(row) for row in rows_of(decoding.reader, some))
+    mean = np.mean([image.mean(axis=(0, 1), dtype="float64") for image in images], axis=0)
+    return mean.astype("float32") if decoding.deep else np.rint(mean).astype("uint8")
 
 
 def _sizes(test: pd.DataFrame, decoded: pd.DataFrame) -> np.ndarray:
@@ -104,10 +107,16 @@ def _sizes(test: pd.DataFrame, decoded: pd.DataFrame) -> np.ndarray:
     return np.where((sizes > 0).all(axis=1, keepdims=True), sizes, usual)
 
 
-def _blank(home: Path, width: int, height: int, colour: tuple[int, ...]) -> Path:
+def _blank(home: Path, width: int, height: int, colour: np.ndarray, decoding: Decoding) -> Path:
     """A file of one colour; by its content named, and so never changed."""
-    path = home / "blank" / f"{width}x{height}-{bytes(colour).hex()}.png"
+    suffix = ".png" if isinstance(decoding.reader, Photographs) else BLANK
+    path = home / "blank" / f"{width}x{height}-{digest(colour.tolist(), length=16)}{suffix}"
     if not path.exists():
+        pixels = np.broadcast_to(colour, (height, width, len(colour)))
         with atomic_path(path) as temporary:
-            Image.new("RGB", (width, height), colour).save(temporary)
+            if suffix == ".png":
+                Image.fromarray(np.ascontiguousarray(pixels)).save(temporary)
+            else:
+                with temporary.open("wb") as file:
+                    np.save(file, pixels)
     return path

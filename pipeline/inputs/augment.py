@@ -1,5 +1,5 @@
 """Augmentation of whole images, twice: albumentations for single images of any size, and batches of small
-packed images. Both take and give uint8."""
+packed images. Both take uint8 0..255 or float32 0..1, and give the same."""
 
 from typing import Any
 
@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torchvision.transforms import v2
 
+from pipeline.base.errors import UserError
 from pipeline.config.groups import AugmentConfig
 from pipeline.config.whole_images import ImageAugment
 from pipeline.inputs.preprocess import DOWNSCALE, INTERPOLATION, Preprocess, mean_color, whole_image
 
 
 def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
-    """Random transform of one uint8 image (height, width, 3) to (size, size, 3)."""
+    """Random transform of one image (height, width, C) to (size, size, C)."""
     size, interpolation = preprocess.size, INTERPOLATION[preprocess.interpolation]
     if augment.crop == "resized":
         crop = [
@@ -38,8 +39,8 @@ def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
     steps = [
         *crop,
         *affine(augment, augment.shift, augment.zoom, border=cv2.BORDER_REFLECT_101),
-        *flips_and_colors(augment),
-        *_policy(augment, mean_color(preprocess)),
+        *flips_and_colors(augment, preprocess),
+        *_policy(augment, preprocess),
     ]
     if augment.erase:
         steps.append(A.Erasing(fill="random", p=augment.erase))
@@ -49,8 +50,16 @@ def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
     return A.Compose(steps)
 
 
-def flips_and_colors(augment: AugmentConfig) -> list[A.BasicTransform]:
-    """The changes that every task knows; colours move first by brightness, contrast and saturation."""
+def flips_and_colors(augment: AugmentConfig, preprocess: Preprocess) -> list[A.BasicTransform]:
+    """The changes that every task knows; colours move first by brightness, contrast and saturation.
+
+    Raises UserError where colours are to change and the images have no three of them.
+    """
+    if augment.color_jitter and preprocess.channels != 3:
+        raise UserError(
+            f"--augment.color-jitter changes colours, and the images have {preprocess.channels} channel(s) "
+            "and not 3: set it to 0, or write an `augment` of the competition's own"
+        )
     steps: list[A.BasicTransform] = [
         A.HorizontalFlip(p=0.5 * augment.horizontal_flip),
         A.VerticalFlip(p=0.5 * augment.vertical_flip),
@@ -71,7 +80,7 @@ def affine(
     zoom: float = 0.0,
     *,
     border: int = cv2.BORDER_CONSTANT,
-    fill: tuple[int, int, int] = (0, 0, 0),
+    fill: tuple[float, ...] = (0, 0, 0),
     fill_mask: int = 0,
 ) -> list[A.BasicTransform]:
     """Rotation, shear, shift and zoom in one step, which interpolates once; nothing where none is asked for.
@@ -104,9 +113,14 @@ def affine(
     ]
 
 
-def _policy(augment: ImageAugment, fill: tuple[int, int, int]) -> list[A.BasicTransform]:
+def _policy(augment: ImageAugment, preprocess: Preprocess) -> list[A.BasicTransform]:
     """torchvision's policies, with a mean colour beyond the image."""
-    options = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": list(fill)}
+    if augment.policy != "none" and (preprocess.deep or preprocess.channels not in (1, 3)):
+        raise UserError(
+            f"--augment.policy {augment.policy} changes images of 8 bits in grey or colour, and these have "
+            f"{preprocess.channels} channel(s) of {'more' if preprocess.deep else '8 bits'}: leave it out"
+        )
+    options = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": list(mean_color(preprocess))}
     if augment.policy == "randaugment":
         return [_Torchvision(v2.RandAugment(2, augment.magnitude, **options))]
     if augment.policy == "trivialaugment":
@@ -142,10 +156,8 @@ def batched_is_enough(augment: ImageAugment, packed_size: tuple[int, int] | None
     return not any(getattr(augment, name) for name in SINGLY)
 
 
-def augment_batch(
-    images: torch.Tensor, augment: ImageAugment, mean: tuple[float, float, float]
-) -> torch.Tensor:
-    """Random pad-crop, flips and cutout of a uint8 batch (N, 3, H, W), on its device, by torch's generator.
+def augment_batch(images: torch.Tensor, augment: ImageAugment, mean: tuple[float, ...]) -> torch.Tensor:
+    """Random pad-crop, flips and cutout of a batch (N, C, H, W), on its device, by torch's generator.
 
     The same changes as `train_transform`'s, some fifty times faster for 32 x 32 images.
     """
@@ -158,7 +170,7 @@ def augment_batch(
         rows = torch.where(torch.rand(count, 1) < 0.5, rows.flip(1), rows)
     pad = augment.pad if augment.crop == "pad" else 0
     if pad:
-        images = F.pad(images.float(), (pad,) * 4, mode="reflect").to(torch.uint8)
+        images = F.pad(images.float(), (pad,) * 4, mode="reflect").to(images.dtype)
         rows = rows + torch.randint(0, 2 * pad + 1, (count, 1))
         columns = columns + torch.randint(0, 2 * pad + 1, (count, 1))
     batch = torch.arange(count)[:, None, None].to(images.device)
@@ -169,7 +181,7 @@ def augment_batch(
     return images
 
 
-def _cutout(images: torch.Tensor, side: int, mean: tuple[float, float, float]) -> torch.Tensor:
+def _cutout(images: torch.Tensor, side: int, mean: tuple[float, ...]) -> torch.Tensor:
     """Set one square of each image to the mean colour; it lies wholly inside the image."""
     count, _, height, width = images.shape
     top = torch.randint(0, max(1, height - side + 1), (count, 1))
@@ -177,5 +189,6 @@ def _cutout(images: torch.Tensor, side: int, mean: tuple[float, float, float]) -
     inside_rows = (torch.arange(height) >= top) & (torch.arange(height) < top + side)
     inside_columns = (torch.arange(width) >= left) & (torch.arange(width) < left + side)
     hole = (inside_rows[:, None, :, None] & inside_columns[:, None, None, :]).to(images.device)
-    fill = torch.tensor([round(255 * value) for value in mean], dtype=torch.uint8, device=images.device)
-    return torch.where(hole, fill.view(1, 3, 1, 1), images)
+    color = mean if images.is_floating_point() else [round(255 * value) for value in mean]
+    fill = torch.tensor(color, dtype=images.dtype, device=images.device)
+    return torch.where(hole, fill.view(1, -1, 1, 1), images)

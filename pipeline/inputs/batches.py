@@ -5,7 +5,7 @@ resumed epoch is the epoch that was lost.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import albumentations as A
@@ -17,9 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.base.device import to_device
 from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
-from pipeline.inputs.preprocess import Preprocess, eval_transform, normalise
-from pipeline.raw.images import read_rgb
-from pipeline.raw.levels import Levels
+from pipeline.inputs.preprocess import Preprocess, as_picture, eval_transform, normalise
+from pipeline.readers.decoding import Decoding
 
 
 @dataclass(frozen=True)
@@ -29,22 +28,28 @@ class Images:
     Attributes
     ----------
     frame : manifest with image_id and path.
-    packed : uint8 (N, H, W, 3) in the frame's row order, or None.
-    levels : black and white of images of more than 8 bits; see `pipeline.raw.levels`.
+    packed : uint8 or float32 (N, H, W, C) in the frame's row order, or None.
+    decoding : how an image is read where they are not packed.
     """
 
     frame: pd.DataFrame
     packed: np.ndarray | None
-    levels: Levels | None = None
+    decoding: Decoding = field(default_factory=Decoding)
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def read(self, row: int) -> np.ndarray:
-        """One uint8 RGB image (H, W, 3). Raises UserError naming the image where its file cannot be read."""
+        """One image (H, W, C), uint8 or, where images are not of 8 bits, float32 with 0 for black and 1 for
+        white. Raises UserError naming the image where its file cannot be read."""
         if self.packed is not None:
             return np.asarray(self.packed[row])
-        return read_rgb(str(self.frame["path"].iat[row]), str(self.frame["image_id"].iat[row]), self.levels)
+        names = ("image_id", "path", *self.decoding.reader.columns)
+        return self.decoding.image({name: self.frame[name].iat[row] for name in names})
+
+    def picture(self, row: int) -> np.ndarray:
+        """One image to look at, uint8 (H, W, 3); see `pipeline.inputs.preprocess.as_picture`."""
+        return as_picture(self.read(row))
 
     @property
     def packed_size(self) -> tuple[int, int] | None:
@@ -53,7 +58,7 @@ class Images:
 
 
 BatchTransform = Callable[[torch.Tensor, Preprocess], torch.Tensor]
-"""Random change of a uint8 batch (B, 3, S, S) on its device, by torch's generator."""
+"""Random change of a uint8 or float32 batch (B, C, S, S) on its device, by torch's generator."""
 
 
 class Targets(Protocol):
@@ -65,7 +70,7 @@ class Targets(Protocol):
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
         """The image at `index`, which `read` decodes, and its truth, both transformed.
 
-        Returns the pixels, uint8 (S, S, 3), and anything `batch` understands.
+        Returns the pixels, (S, S, C), and anything `batch` understands.
         """
         ...
 
@@ -112,7 +117,7 @@ class TrainingBatches:
         return len(self.rows) * self.train.passes // self.batch_size
 
     def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        """Yield (images float32 (B, 3, S, S), targets) on the device.
+        """Yield (images float32 (B, C, S, S), targets) on the device.
 
         Draws from torch's global generator, which it seeds with `seed`.
         """
@@ -163,7 +168,7 @@ def evaluation_batches(
     workers: int,
     device: torch.device,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Yield (image ids, images float32 (B, 3, S, S)) for every row once, in order; nothing is random or
+    """Yield (image ids, images float32 (B, C, S, S)) for every row once, in order; nothing is random or
     dropped."""
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     ids = images.frame["image_id"].to_numpy()
@@ -200,7 +205,7 @@ class _Examples(Dataset):
 
 
 class _TransformedImages(Dataset):
-    """Item ``rows`` is one uint8 batch (B, 3, S, S) of images to evaluate."""
+    """Item ``rows`` is one batch (B, C, S, S) of images to evaluate."""
 
     def __init__(self, images: Images, transform: A.Compose) -> None:
         self.images, self.transform = images, transform

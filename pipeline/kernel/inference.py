@@ -23,6 +23,7 @@ from pipeline.experiment.combine import options_of
 from pipeline.frame.schema import rows_by_id
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
+from pipeline.readers.decoding import Decoding
 from pipeline.runs.run import Run
 from pipeline.training.checkpoint import Checkpoint
 
@@ -44,7 +45,7 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
     """
     paths = default_paths()
     source = find_source(competition, paths, raw=raw)
-    data = prepare(competition, source, paths.data / competition.slug)
+    data = prepare(competition, source, paths.data / competition.slug, decoding=_decoding(competition, run))
     form = competition.submission_format(data.classes)
     form.check_sample(data.sample_submission, data.test)
     work = paths.data / competition.slug / "inference" / run.name
@@ -55,6 +56,19 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
     frame = competition.to_submission(test, rows, data.classes)
     write_submission(frame, data.sample_submission, data.test, form, out)
     return out
+
+
+def _decoding(competition: Competition, run: Path) -> Decoding | None:
+    """How the images were read that a run was trained on, so that black stays black; None where the run is
+    older than this was kept."""
+    home = next(iter(members_of(run)), None)
+    checkpoint = next(iter(sorted((run.parent / home if home else run).glob(f"fold*/{CHECKPOINT}"))), None)
+    if home is not None and checkpoint is None:
+        return _decoding(competition, run.parent / home)
+    if checkpoint is None:
+        return None  # what predicts says so
+    value = Checkpoint.load(checkpoint, competition.task.config).preprocess.decoding
+    return Decoding.from_json(competition.reader, value) if value else None
 
 
 def _predict_run(

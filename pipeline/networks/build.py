@@ -17,7 +17,12 @@ away."""
 
 
 def build_classifier(
-    config: ModelConfig, num_classes: int, drop_rate: float = 0.0, drop_path: float = 0.0, load: bool = True
+    config: ModelConfig,
+    num_classes: int,
+    drop_rate: float = 0.0,
+    drop_path: float = 0.0,
+    load: bool = True,
+    channels: int = 3,
 ) -> nn.Module:
     """Build the network `config` names, with `num_classes` outputs.
 
@@ -26,6 +31,8 @@ def build_classifier(
     drop_rate : dropout before the classifier.
     drop_path : stochastic depth.
     load : whether to load the starting weights; False where a checkpoint replaces them anyway.
+    channels : of the images. timm adapts the first convolution of published weights to them: it sums the
+        kernels of red, green and blue for one, and repeats and scales them for more.
 
     Raises
     ------
@@ -34,6 +41,8 @@ def build_classifier(
     """
     check_name(config.name)
     options = size_options(config.name, config.image_size)
+    if channels != 3:
+        options["in_chans"] = channels
     if drop_path:
         options["drop_path_rate"] = drop_path
     pretrained = load and config.pretrained and config.weights is None
@@ -51,7 +60,7 @@ def build_classifier(
         calm_head(model)
     if config.image_size < SMALL_IMAGE:
         adapt_stem(model)
-        _try_out(model, config)
+        _try_out(model, config, channels)
     if load and config.weights is not None:
         load_weights(model, resolve_weights(config.weights, config.name))
     return model
@@ -72,10 +81,10 @@ def calm_head(model: nn.Module) -> None:
 
 
 @torch.inference_mode()
-def _try_out(model: nn.Module, config: ModelConfig) -> None:
+def _try_out(model: nn.Module, config: ModelConfig, channels: int) -> None:
     """Run one blank image. Some networks have a fixed feature size deep inside, which shows only now."""
     try:
-        model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+        model.eval()(torch.zeros(1, channels, config.image_size, config.image_size))
     except Exception as error:
         raise UserError(
             f"{config.name} cannot work on images of {config.image_size} pixels "

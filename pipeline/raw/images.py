@@ -1,12 +1,10 @@
-"""Decoding: the only place where image files are opened."""
+"""Decoding of photographs."""
 
 import hashlib
 import io
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -64,10 +62,7 @@ def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> n
     except UserError:
         raise
     except FileNotFoundError:
-        what = "is a link to a file that is missing" if Path(path).is_symlink() else "is missing"
-        raise UnreadableImageError(
-            image_id, f"{path} {what}", "restore it or delete the data folder to prepare again"
-        ) from None
+        raise whats_missing(image_id, path) from None
     except Image.DecompressionBombError as error:
         reason = f"{path} has more pixels than a harmless image ({error})"
         way_out = f"if you trust it, set {LIMIT_VARIABLE} to so many in the environment"
@@ -80,6 +75,13 @@ def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> n
 
 
 REPLACE = "replace or remove it"
+
+
+def whats_missing(image_id: str, path: str | Path) -> UnreadableImageError:
+    """The error of a file that is not there."""
+    what = "is a link to a file that is missing" if Path(path).is_symlink() else "is missing"
+    way_out = "restore it or delete the data folder to prepare again"
+    return UnreadableImageError(image_id, f"{path} {what}", way_out)
 
 
 def _decoded(file: str | Path | io.BytesIO, path: str | Path, levels: Levels | None) -> np.ndarray:
@@ -109,40 +111,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def content_hash(image: np.ndarray) -> str:
-    """128-bit hash of the decoded pixels and the shape: equal for one picture in two lossless encodings."""
+    """128-bit hash of the decoded values, their type and the shape: equal for one picture in two lossless
+    encodings."""
+    photograph = image.dtype == np.uint8 and image.shape[2:] == (3,)
     return hashlib.blake2b(
-        image.tobytes(), digest_size=16, person=repr(image.shape[:2]).encode()[:16]
+        image.tobytes(),
+        digest_size=16,
+        key=b"" if photograph else f"{image.dtype.str} {image.shape[2:]}".encode(),
+        person=repr(image.shape[:2]).encode()[:16],
     ).hexdigest()
-
-
-class Decoded(NamedTuple):
-    """What the manifest keeps of an image; `pixels` (height, width, 3) only of a small one.
-
-    Of a file that cannot be read, `problem` says why; its size is 0 and its hash empty.
-    """
-
-    width: int
-    height: int
-    content_hash: str
-    pixels: np.ndarray | None
-    problem: UnreadableImageError | None = None
-
-
-def decode_many(
-    items: Sequence[tuple[str, str]], largest_side: int, levels: Levels | None = None
-) -> list[Decoded]:
-    """Decode (image_id, path) pairs in order; keeps the pixels of images up to `largest_side` on both sides.
-
-    Files that cannot be read do not stop it: see `Decoded`. `levels` as for `read_rgb`.
-    """
-    records = []
-    for image_id, path in items:
-        try:
-            image = read_rgb(path, image_id, levels)
-        except UnreadableImageError as error:
-            records.append(Decoded(0, 0, "", None, error))
-            continue
-        height, width = image.shape[:2]
-        small = max(height, width) <= largest_side
-        records.append(Decoded(width, height, content_hash(image), image if small else None))
-    return records

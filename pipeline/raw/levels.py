@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ SLACK = 0.1
 
 
 class Levels(NamedTuple):
-    """Stored values of black and white.
+    """Stored values of black and white: of all channels, or of each.
 
     Attributes
     ----------
@@ -34,9 +34,15 @@ class Levels(NamedTuple):
         far outside are an error.
     """
 
-    low: float
-    high: float
+    low: Any
+    high: Any
     cut: bool = False
+
+    def __str__(self) -> str:
+        if not isinstance(self.low, tuple):
+            return f"{self.low:g} is read as black and {self.high:g} as white"
+        low, high = (", ".join(f"{value:g}" for value in values) for values in (self.low, self.high))
+        return f"({low}) are read as black and ({high}) as white"
 
 
 class OutsideError(ValueError):
@@ -100,10 +106,62 @@ def to_8_bit(values: np.ndarray, levels: Levels | None) -> np.ndarray:
     return np.rint(255 * (above / span).clip(0, 1)).astype("uint8")
 
 
-def sampled(paths: Sequence[str]) -> list[str]:
-    """Some of the paths, evenly spread."""
-    places = np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))
-    return [paths[int(place)] for place in places]
+def as_channels(values: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, C) as (H, W, C). Raises ValueError for any other shape, or for what are no numbers."""
+    if values.ndim not in (2, 3) or 0 in values.shape:
+        raise ValueError(f"an array of shape {values.shape}, and (H, W) or (H, W, C) is expected")
+    if values.dtype == np.bool_:
+        values = values * np.uint8(255)
+    if values.dtype.kind not in "uif":
+        raise ValueError(f"an array of {values.dtype}, and numbers are expected")
+    return values if values.ndim == 3 else values[..., None]
+
+
+def extents(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value (C,) of each channel, float64. Raises OutsideError for one not finite."""
+    low, high = (
+        np.asarray(one, dtype="float64") for one in (values.min(axis=(0, 1)), values.max(axis=(0, 1)))
+    )
+    if not np.isfinite([low, high]).all():
+        raise OutsideError("it stores values that are no finite numbers")
+    return low, high
+
+
+def range_of(low: np.ndarray, high: np.ndarray) -> Levels:
+    """Black and white of each channel, of the values found in a sample (C,)."""
+    each = [_range(*pair) for pair in zip(low.tolist(), high.tolist(), strict=True)]
+    return Levels(tuple(float(one.low) for one in each), tuple(float(one.high) for one in each))
+
+
+def to_float(values: np.ndarray, levels: Levels) -> np.ndarray:
+    """Bring values (H, W, C) to float32, 0 black and 1 white.
+
+    Named levels cut off what is outside. Measured ones do not, as values of no bound have no whitest one.
+
+    Raises
+    ------
+    OutsideError : values are not finite or, where levels are measured, further outside than they reach.
+    """
+    low, high = extents(values)
+    black, white = np.asarray(levels.low, dtype="float64"), np.asarray(levels.high, dtype="float64")
+    span = white - black
+    if not levels.cut and ((low < black - span).any() or (high > white + span).any()):
+        raise OutsideError(
+            f"it stores {values.dtype} values from {low.min():g} to {high.max():g}, and of the training "
+            f"images looked at {levels}"
+        )
+    exact = np.result_type(values.dtype, np.float32)
+    scaled = ((values.astype(exact) - black.astype(exact)) / span.astype(exact)).astype("float32")
+    return scaled.clip(0, 1) if levels.cut else scaled
+
+
+T = TypeVar("T")
+
+
+def sampled(items: Sequence[T]) -> list[T]:
+    """Some of them, evenly spread."""
+    places = np.linspace(0, len(items) - 1, min(SAMPLE, len(items)))
+    return [items[int(place)] for place in places]
 
 
 def measure(paths: Sequence[str]) -> Measured:
@@ -115,9 +173,7 @@ def measure(paths: Sequence[str]) -> Measured:
     levels, notes = None, []
     if extents:
         levels = _range(min(low for low, _ in extents), max(high for _, high in extents))
-        notes.append(
-            f"{deep}: {levels.low:g} is read as black and {levels.high:g} as white, in test images too"
-        )
+        notes.append(f"{deep}: {levels}, in test images too")
     for count, text in (
         (sum(look.pages for look in looks), "have several pages or frames: the first is read alone"),
         (sum(look.transparent for look in looks), "have transparency: they are laid over white"),

@@ -9,7 +9,7 @@ from pipeline.base.device import to_device
 from pipeline.base.figures import TILES, plot_grid
 from pipeline.experiment.experiment import Experiment
 from pipeline.inputs.batches import TrainingBatches
-from pipeline.inputs.preprocess import Preprocess
+from pipeline.inputs.preprocess import Preprocess, as_picture
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
 from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
@@ -26,15 +26,17 @@ def run(context: Context, options: Options) -> str:
     task, classes, seed = context.competition.task, context.data.classes, experiment.config.train.seed
     preprocess, batches = _batches(experiment, TILES[0])
     ids = batches.images.frame["image_id"].tolist()
-    lines = [[(batches.images.read(row), f"{ids[row]}\nas it is")] for row in batches.rows.tolist()]
+    lines = [[(batches.images.picture(row), f"{ids[row]}\nas it is")] for row in batches.rows.tolist()]
     mixer = task.mixer(experiment.config, classes)
     for version in range(1, TILES[1]):
         pixels, target = mixer(*batches.in_order(seed + version))
         shown = pixels.cpu() * _channels(preprocess.std) + _channels(preprocess.mean)
-        images = (255 * shown.clamp(0, 1)).byte().permute(0, 2, 3, 1).numpy()
+        if not preprocess.deep:
+            shown = (255 * shown.clamp(0, 1)).byte()
+        images = shown.permute(0, 2, 3, 1).numpy()
         truths = to_device(target, torch.device("cpu"))
         for line, image, value in zip(lines, images, truths, strict=True):
-            line.append(task.draw(image, value, classes))
+            line.append(task.draw(as_picture(image), value, classes))
     path = options.out or experiment.run.folder / "preview.png"
     title = f"{experiment.name}: training images as they are, and augmented"
     return f"preview: {plot_grid([tile for line in lines for tile in line], title, path)}"
@@ -43,8 +45,11 @@ def run(context: Context, options: Options) -> str:
 def _batches(experiment: Experiment, count: int) -> tuple[Preprocess, TrainingBatches]:
     """Batches of `count` training images, chosen by the config's seed."""
     task, config, data = experiment.competition.task, experiment.config, experiment.data
-    model = task.build_model(config, data.classes, load=False)
-    preprocess, images = Preprocess.of_model(model, config.model.image_size), data.images("train")
+    model = task.build_model(config, data.classes, load=False, channels=data.decoding.channels)
+    preprocess, images = (
+        Preprocess.of_model(model, config.model.image_size, data.decoding),
+        data.images("train"),
+    )
     own = experiment.competition.augment(config, preprocess)
     rows = np.random.default_rng(config.train.seed).permutation(len(images))[:count]
     return preprocess, TrainingBatches(

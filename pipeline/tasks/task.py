@@ -134,13 +134,16 @@ class Task(ABC, Generic[ConfigT]):
     def batch_transform(
         self, config: ConfigT, packed_size: tuple[int, int] | None
     ) -> Callable[[torch.Tensor, Preprocess], torch.Tensor] | None:
-        """The same changes as `train_transform`'s for a whole uint8 batch (B, 3, S, S) of packed images of
+        """The same changes as `train_transform`'s for a whole batch (B, C, S, S) of packed images of
         this size, or None where they cannot be made so."""
         return None
 
     @abstractmethod
-    def build_model(self, config: ConfigT, classes: Sequence[str], load: bool = True) -> nn.Module:
-        """A network for `classes`; with `load` it starts from the weights that the config asks for."""
+    def build_model(
+        self, config: ConfigT, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
+        """A network for `classes` and images of so many channels; with `load` it starts from the weights that
+        the config asks for."""
 
     @abstractmethod
     def draw(self, image: np.ndarray, target: Any, classes: Sequence[str]) -> tuple[np.ndarray, str]:

@@ -74,10 +74,13 @@ class WholeImageTask(Task[ConfigT]):
             return None
         return lambda images, preprocess: augment_batch(images, config.augment, preprocess.mean)
 
-    def build_model(self, config: ConfigT, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(
+        self, config: ConfigT, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
         """Any timm classifier."""
+        model = config.model
         return build_classifier(
-            config.model, self.outputs(classes), config.model.drop_rate, config.model.drop_path, load
+            model, self.outputs(classes), model.drop_rate, model.drop_path, load, channels
         )
 
     def mixer(self, config: ConfigT, classes: Sequence[str]) -> Mixer:

@@ -87,7 +87,7 @@ class OpenJob:
     """
 
     def __init__(self, job: FoldJob) -> None:
-        self.job, self.data = job, open_prepared(job.data)
+        self.job, self.data = job, open_prepared(job.data, job.competition.reader)
         folds = pd.read_parquet(job.folds)
         ids = self.data.train[["image_id"]]
         in_fold = ids.merge(folds, on="image_id", validate="one_to_one")["fold"].to_numpy() == job.fold

@@ -50,15 +50,15 @@ class Started:
 def start(job: FoldJob) -> Started:
     """A fold before its first step: the initial weights are a function of the config and the fold."""
     opened, task = job.open(), job.competition.task
-    device = opened.device
+    device, decoding = opened.device, opened.images.decoding
     make_deterministic(device)
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(job.seed(0))
-    model = channels_last(task.build_model(job.config, opened.classes), device)
+    model = channels_last(task.build_model(job.config, opened.classes, channels=decoding.channels), device)
     if job.config.model.grad_checkpointing:
         checkpoint_gradients(model)
-    preprocess = Preprocess.of_model(model, job.config.model.image_size)
+    preprocess = Preprocess.of_model(model, job.config.model.image_size, decoding)
     batches = opened.batches(preprocess)
     init_from_images: Callable[[torch.Tensor], None] | None = getattr(model, "init_from_images", None)
     if init_from_images is not None:

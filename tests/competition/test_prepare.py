@@ -20,6 +20,7 @@ from pipeline.competition.prepared import open_prepared
 from pipeline.competition.sources import Source
 from pipeline.frame.pairing import pair_labels
 from pipeline.raw.files import open_raw
+from pipeline.readers.photographs import Photographs
 from pipeline.stages.export_folders import export_class_folders
 
 
@@ -176,7 +177,7 @@ def test_the_same_content_is_the_same_data_wherever_it_lies(raw, tmp_path, place
     other = _prepare(place(raw, tmp_path), tmp_path)
     assert (other.identity, other.folder) == (first.identity, first.folder)
     assert all(Path(path).exists() for path in other.train["path"])
-    assert open_prepared(other.folder).train["path"].tolist() == other.train["path"].tolist()
+    assert open_prepared(other.folder, Photographs()).train["path"].tolist() == other.train["path"].tolist()
 
 
 @pytest.mark.parametrize("name", ["train.npy", "test.parquet", "train.parquet", "meta.json"])
@@ -282,8 +283,9 @@ def test_one_measured_range_is_used_everywhere_and_told_once(deep, tmp_path, cap
     assert "note: 30 of 30 training images looked at have more than 8 bits: 0 is read as black" in (
         capsys.readouterr().err
     )
-    assert data.levels == (0, 4095, False) == open_prepared(data.folder).levels
-    assert data.images("test").levels == data.levels
+    again = open_prepared(data.folder, Photographs())
+    assert data.decoding.levels == (0, 4095, False) == again.decoding.levels
+    assert data.images("test").decoding == data.decoding
     assert (np.asarray(data.images("test").packed)[0] == 128).all()
     assert len(np.unique(np.asarray(data.images("train").packed))) == 256
     assert _prepare(deep, tmp_path).identity == data.identity and "note:" not in capsys.readouterr().err

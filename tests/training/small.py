@@ -22,4 +22,4 @@ def few(data: Prepared, folder: Path, train: int, test: int = 20) -> Prepared:
             np.save(folder / f"{split}.npy", packed[:count])
     about = {"classes": data.classes, "train_identity": f"first-{train}", "test_identity": f"first-{test}"}
     seal(folder, about)
-    return open_prepared(folder)
+    return open_prepared(folder, data.decoding.reader)

@@ -1,6 +1,6 @@
 """A detector by name: a timm backbone with one of four ways to find boxes in its features."""
 
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
@@ -21,7 +21,12 @@ STRIDES = (8, 16, 32)
 
 
 def build_detector(
-    config: ModelConfig, detector: str, num_classes: int, mask_head: bool = False, load: bool = True
+    config: ModelConfig,
+    detector: str,
+    num_classes: int,
+    mask_head: bool = False,
+    load: bool = True,
+    channels: int = 3,
 ) -> Detector:
     """Build a detector on backbone `config.name`.
 
@@ -30,6 +35,7 @@ def build_detector(
     num_classes : without background, which is the detectors' own matter.
     mask_head : also a mask for each box.
     load : whether to load the backbone's starting weights; False where a checkpoint replaces them anyway.
+    channels : of the images; see `pipeline.networks.build`.
 
     Raises
     ------
@@ -37,12 +43,12 @@ def build_detector(
         8, 16 and 32, masks from a detector that has none, weights that cannot be had or that fit nowhere.
     """
     check_detector(detector, mask_head)
-    backbone = _backbone(config, load)
+    backbone = _backbone(config, load, channels)
     info = cast(FeatureNetwork, backbone).feature_info
-    strides, channels = info.reduction(), info.channels()
+    strides, widths = info.reduction(), info.channels()
     picked = [max(i for i, stride in enumerate(strides) if stride == wanted) for wanted in STRIDES]
     preprocessing = published_cfg(config.name).to_dict()
-    trunk = Trunk(backbone, picked, [channels[i] for i in picked], preprocessing)
+    trunk = Trunk(backbone, picked, [widths[i] for i in picked], preprocessing)
     options = {"masks": True} if mask_head else {}
     return DETECTORS[detector](trunk, num_classes, **options)
 
@@ -58,10 +64,12 @@ def check_detector(detector: str, mask_head: bool) -> None:
         )
 
 
-def _backbone(config: ModelConfig, load: bool) -> nn.Module:
+def _backbone(config: ModelConfig, load: bool, channels: int) -> nn.Module:
     """timm's network without its classifier, with the weights asked for."""
     check_name(config.name)
-    options = size_options(config.name, config.image_size)
+    options: dict[str, Any] = size_options(config.name, config.image_size) | (
+        {} if channels == 3 else {"in_chans": channels}
+    )
     try:
         backbone = create(config.name, features_only=True, **options)
         strides = cast(FeatureNetwork, backbone).feature_info.reduction()

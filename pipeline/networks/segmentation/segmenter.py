@@ -86,7 +86,12 @@ class _Encoder(Protocol):
 
 
 def build_segmenter(
-    config: ModelConfig, decoder: str, num_classes: int, drop_rate: float = 0.0, load: bool = True
+    config: ModelConfig,
+    decoder: str,
+    num_classes: int,
+    drop_rate: float = 0.0,
+    load: bool = True,
+    channels: int = 3,
 ) -> Segmenter:
     """Build encoder `config.name` with a decoder.
 
@@ -94,6 +99,7 @@ def build_segmenter(
     ----------
     drop_rate : dropout in the decoder.
     load : whether to load the encoder's starting weights; False where a checkpoint replaces them anyway.
+    channels : of the images; see `pipeline.networks.build`.
 
     Raises
     ------
@@ -102,7 +108,7 @@ def build_segmenter(
     """
     check_name(config.name)
     check_decoder(decoder)
-    network = _network(config.name, decoder, num_classes)
+    network = _network(config.name, decoder, num_classes, channels)
     _set_dropout(network, drop_rate)
     stride = cast(_Encoder, network.encoder).output_stride
     model = Segmenter(
@@ -115,7 +121,7 @@ def build_segmenter(
     if load and config.weights is not None:
         load_weights(model, resolve_weights(config.weights, config.name), prefix=ENCODER)
     elif load and config.pretrained:
-        _load_published(model.backbone, config.name)
+        _load_published(model.backbone, config.name, channels)
     return model
 
 
@@ -127,13 +133,15 @@ def check_decoder(decoder: str) -> None:
         raise UserError(f"no decoder is called {decoder!r}: {hint}")
 
 
-def _network(encoder: str, decoder: str, num_classes: int) -> nn.Module:
+def _network(encoder: str, decoder: str, num_classes: int, channels: int) -> nn.Module:
     name = f"tu-{encoder}"  # the prefix by which the library knows timm's networks
     try:
         if decoder in FCNS:
-            return FCNS[decoder](get_encoder(name, weights=None), num_classes)
+            return FCNS[decoder](get_encoder(name, in_channels=channels, weights=None), num_classes)
         options = OPTIONS.get(decoder, {})
-        return smp.create_model(decoder, name, encoder_weights=None, classes=num_classes, **options)
+        return smp.create_model(
+            decoder, name, encoder_weights=None, in_channels=channels, classes=num_classes, **options
+        )
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise UserError(
             f"the decoder {decoder} does not go with the encoder {encoder} "
@@ -152,9 +160,9 @@ def _set_dropout(network: nn.Module, rate: float) -> None:
         network.segmentation_head = nn.Sequential(nn.Dropout2d(rate), head)
 
 
-def _load_published(backbone: nn.Module, name: str) -> None:
+def _load_published(backbone: nn.Module, name: str, channels: int) -> None:
     """Copy the weights of timm's hub, or of its cache, from the classifier that the encoder is a part of."""
-    published = create(name, pretrained=True).state_dict()
+    published = create(name, pretrained=True, in_chans=channels).state_dict()
     own = {flat_name(key): key for key in backbone.state_dict()}
     state = {own[flat]: value for key, value in published.items() if (flat := flat_name(key)) in own}
     backbone.load_state_dict(state)  # strict: every tensor of the encoder must be among them

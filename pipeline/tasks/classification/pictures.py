@@ -80,7 +80,7 @@ def plot_mistakes(
     row_of = pd.Series(range(len(images)), index=images.frame["image_id"])
     tiles = [
         (
-            images.read(int(row_of[truth["image_id"].iloc[row]])),
+            images.picture(int(row_of[truth["image_id"].iloc[row]])),
             f"{classes[predicted[row]]} {probabilities[row].max():.2f}\n"
             f"is {classes[int(label[row])]} {given[row]:.2f}",
         )

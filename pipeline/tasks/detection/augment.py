@@ -3,7 +3,14 @@
 import albumentations as A
 
 from pipeline.inputs.augment import affine, flips_and_colors
-from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, letterbox, mean_color
+from pipeline.inputs.preprocess import (
+    DOWNSCALE,
+    MASK_INTERPOLATION,
+    PadIfNeeded,
+    Preprocess,
+    letterbox,
+    mean_color,
+)
 from pipeline.tasks.detection.config import AugmentConfig
 from pipeline.tasks.detection.targets import LEAST_SIDE
 
@@ -24,10 +31,10 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
             area_for_downscale=DOWNSCALE,
             p=1.0,
         ),
-        A.PadIfNeeded(size, size, position="random", fill=mean_color(preprocess)),
+        PadIfNeeded(size, size, position="random", fill=mean_color(preprocess)),
         A.RandomCrop(size, size),
         *affine(augment, fill=mean_color(preprocess)),
-        *flips_and_colors(augment),
+        *flips_and_colors(augment, preprocess),
     ]
     boxes = A.BboxParams(
         "pascal_voc", ["index"], min_visibility=0.25, min_width=LEAST_SIDE, min_height=LEAST_SIDE, clip=True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,7 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
-from pipeline.inputs.preprocess import Preprocess, letterbox, normalise
+from pipeline.inputs.preprocess import letterbox, normalise
 from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request, images_at_once
 from pipeline.tasks.detection.config import PredictConfig
@@ -70,7 +71,7 @@ def _detect(
     """Boxes of each image in its own pixels, from one letterboxed batch; masks in the network's."""
     preprocess, config = request.preprocess, request.config
     side = max(STRIDE, round(scale * preprocess.size / STRIDE) * STRIDE)
-    resize, pad = letterbox(Preprocess(side, preprocess.mean, preprocess.std))
+    resize, pad = letterbox(replace(preprocess, size=side))
     resized = [resize(image=image)["image"] for image in images]
     batch = np.stack([pad(image=image[:, ::-1] if flip else image)["image"] for image in resized])
     pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(request.device)

@@ -33,7 +33,7 @@ def report(request: ReportRequest) -> list[Path]:
         shown = np.flatnonzero(scores >= SHOWN_SCORE)
         pictures.append(
             Detections(
-                image=request.images.read(int(row_of[image_id])),
+                image=request.images.picture(int(row_of[image_id])),
                 caption=f"{image_id}",
                 boxes=box_array(oof["boxes"].iloc[row])[shown],
                 labels=[oof["labels"].iloc[row][i] for i in shown],

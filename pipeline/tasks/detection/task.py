@@ -125,10 +125,12 @@ class Detection(Task[Config]):
         """The same geometry for image, boxes and masks."""
         return detection_transform(config.augment, preprocess)
 
-    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(
+        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
         """A detector on any timm backbone."""
         model = config.model
-        return build_detector(model, model.detector, len(classes), model.mask_head, load)
+        return build_detector(model, model.detector, len(classes), model.mask_head, load, channels)
 
     def draw(
         self, image: np.ndarray, target: dict[str, torch.Tensor], classes: Sequence[str]

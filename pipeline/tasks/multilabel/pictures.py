@@ -50,5 +50,5 @@ def plot_mistakes(true: np.ndarray, values: np.ndarray, request: ReportRequest, 
         image_id, place = request.truth["image_id"].iloc[row], int(errors[row].argmax())
         is_there = "there" if true[row, place] else "not there"
         caption = f"{image_id}\n{request.classes[place]} {values[row, place]:.2f}, {is_there}"
-        tiles.append((request.images.read(int(row_of[image_id])), caption))
+        tiles.append((request.images.picture(int(row_of[image_id])), caption))
     return plot_grid(tiles, "greatest single mistakes", path)

@@ -38,5 +38,5 @@ def plot_mistakes(true: np.ndarray, values: np.ndarray, request: ReportRequest, 
     for row in worst.tolist():
         image_id, place = request.truth["image_id"].iloc[row], int(off[row].argmax())
         caption = f"{image_id}\n{values[row, place]:.3g}, is {true[row, place]:.3g}"
-        tiles.append((request.images.read(int(row_of[image_id])), caption))
+        tiles.append((request.images.picture(int(row_of[image_id])), caption))
     return plot_grid(tiles, "furthest off", path)

@@ -4,7 +4,7 @@ import albumentations as A
 import cv2
 
 from pipeline.inputs.augment import affine, flips_and_colors
-from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, Preprocess, mean_color
+from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, PadIfNeeded, Preprocess, mean_color
 from pipeline.tasks.segmentation.config import AugmentConfig
 
 
@@ -23,7 +23,7 @@ def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignor
             area_for_downscale=DOWNSCALE,
             p=1.0,
         ),
-        A.PadIfNeeded(
+        PadIfNeeded(
             size,
             size,
             border_mode=cv2.BORDER_CONSTANT,
@@ -33,6 +33,6 @@ def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignor
         ),
         A.RandomCrop(size, size),
         *affine(augment, fill=mean_color(preprocess), fill_mask=ignore),
-        *flips_and_colors(augment),
+        *flips_and_colors(augment, preprocess),
     ]
     return A.Compose(steps)

@@ -33,7 +33,7 @@ def report(request: ReportRequest, read: MaskReader, colors: np.ndarray) -> list
         image_id = request.oof["image_id"].iloc[position]
         predicted = load_map(request.oof["map_file"].iloc[position]).argmax(axis=0).astype("uint8")
         mask = read(request.truth["mask"].iloc[position], image_id)
-        image = request.images.read(int(row_of[image_id]))
+        image = request.images.picture(int(row_of[image_id]))
         panels.append((image, mask, predicted, f"{image_id}: {100 * right[position]:.0f} % right"))
     classes = list(request.classes)
     return [

@@ -150,10 +150,12 @@ class Segmentation(Task[Config]):
         """The same geometry for image and mask."""
         return segmentation_transform(config.augment, preprocess, IGNORE)
 
-    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(
+        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
         """Any timm encoder with a decoder."""
         model = config.model
-        return build_segmenter(model, model.decoder, len(classes), model.drop_rate, load)
+        return build_segmenter(model, model.decoder, len(classes), model.drop_rate, load, channels)
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The mask's colours over the image; the names of the classes in it."""

@@ -59,12 +59,12 @@ def untrained_predictions(
 ) -> pd.DataFrame:
     """What a network of the config predicts before it has learnt anything, whatever the task."""
     torch.manual_seed(0)
-    model = competition.task.build_model(config, data.classes, load=False)
+    model = competition.task.build_model(config, data.classes, load=False, channels=data.decoding.channels)
     request = Request(
         images=images,
         rows=np.arange(len(images)),
         classes=data.classes,
-        preprocess=Preprocess.of_model(model, config.model.image_size),
+        preprocess=Preprocess.of_model(model, config.model.image_size, data.decoding),
         config=config.predict.plain(),
         workers=0,
         device=torch.device("cpu"),

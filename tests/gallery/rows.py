@@ -91,7 +91,9 @@ ROWS = (
     ),
     _row("plant_seedlings", "file,species", r"[0-9a-f]{8}\.png,[A-Z][A-Za-z -]+", 1 / 12, 0.5),
     _row("ranzcr_clip", f"StudyInstanceUID,{FINDINGS}", rf"[0-9.]+(,{P}){{11}}", 0.5, 0.2),
+    _row("seti", "id,target", rf"[0-9a-f]{{15}},{P}", 0.5, 0.3, fast=True),
     _row("siim_isic", "image_name,target", rf"ISIC_\d{{7}},{P}", 0.5, 0.4),
+    _row("statoil_iceberg", "id,is_iceberg", rf"[0-9a-f]{{8}},{P}", log(2), 0.3),
     _row("tgs_salt", "id,rle_mask", r"[0-9a-f]{10},(\d+ \d+( \d+ \d+)*)?", 0.2, 0.2, fast=True),
     _row(
         "whale_categorization",

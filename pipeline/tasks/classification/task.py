@@ -62,9 +62,11 @@ class Classification(WholeImageTask[Config]):
         """Mixed targets are probabilities (N, C)."""
         return mixer_of(config.augment, len(classes))
 
-    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(
+        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
         """Any timm classifier."""
-        return predicting(super().build_model(config, classes, load), config.train)
+        return predicting(super().build_model(config, classes, load, channels), config.train)
 
     def objective(self, config: Config, targets: Targets) -> OutputLoss:
         """The loss that ``train.loss`` names."""

@@ -12,18 +12,24 @@ from tests.gallery.run import lines_of, load, run_all
 PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
 NOT_YET = (
     ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
-    ("cdiscount", "a reader of BSON, and several images to one row"),
+    ("cdiscount", "several images to one row; BsonPictures reads them"),
     ("carvana-image-masking", "one frame of a GIF as a mask; tiles of large images are there"),
     ("denoising-dirty-documents", "a task whose output is an image, and a row for each pixel"),
     (
-        "google-contrails, seti, statoil-iceberg, uw-madison",
-        "a reader of a folder's own: arrays of any bands",
+        "google-contrails, uw-madison",
+        "masks that come as arrays or may overlap; readers of their bands are there",
     ),
-    ("hms-brain-activity", "a reader of parquet spectrograms, and soft labels: shares as the truth"),
-    ("hubmap-kidney, vesuvius-ink", "reading parts of files that do not fit into memory"),
+    ("hms-brain-activity", "soft labels: shares as the truth; Spectrogram reads the images"),
+    (
+        "hubmap-kidney, vesuvius-ink",
+        "masks of tiles put together to one; TiffRegion reads parts of huge files",
+    ),
     ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
-    ("rsna-*, siim-covid19, vinbigdata-chest-xray", "DICOM, several images to one row, several raters"),
+    (
+        "rsna-*, siim-covid19, vinbigdata-chest-xray",
+        "several images to one row, several raters; Dicom reads the images",
+    ),
     ("severstal, clouds", "masks from run lengths, and masks that may overlap"),
     ("airbus-ship, sartorius", "instances: several masks of one class an image"),
 )

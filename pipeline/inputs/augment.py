@@ -94,6 +94,11 @@ def affine(
     """
     if not (augment.rotate or augment.shear or shift or zoom):
         return []
+    if border == cv2.BORDER_CONSTANT and len(fill) > 4:
+        raise UserError(
+            f"--augment.rotate and --augment.shear fill what they uncover in at most 4 channels, and the "
+            f"images have {len(fill)}: set both to 0, or write an `augment` of the competition's own"
+        )
     sides = ("x", "y")
     return [
         A.Affine(

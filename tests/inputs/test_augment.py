@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
+from pipeline.base.errors import UserError
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
 from pipeline.inputs.preprocess import Preprocess, eval_transform
 from pipeline.tasks.classification.config import AugmentConfig
@@ -353,3 +354,31 @@ class TestBatched:
 )
 def test_when_the_batched_path_is_enough(augment, packed_size, enough):
     assert batched_is_enough(augment, packed_size, size=32) is enough
+
+
+class TestOtherImages:
+    """Images that are no photographs: any number of channels, uint8 or float32."""
+
+    @pytest.mark.parametrize("deep", [True, False])
+    @pytest.mark.parametrize("channels", [1, 2, 5])
+    @pytest.mark.parametrize("crop", ["pad", "resized", "none"])
+    def test_every_change_but_those_of_colours_works(self, deep, channels, crop):
+        statistics = ((0.25,) * channels, (0.5,) * channels)
+        about = {"levels": [0, 1], "statistics": [list(one) for one in statistics]} if deep else {}
+        preprocess = Preprocess(16, *statistics, decoding=about)
+        image = np.random.default_rng(0).random((20, 30, channels)).astype("float32")
+        image = image if deep else (255 * image).astype("uint8")
+        options = {"cutout": 4, "vertical_flip": True, "rotate": 10.0, "blur": 0.5, "noise": 0.1}
+        changed = train_transform(AugmentConfig(crop=crop, **options), preprocess)(image=image)["image"]
+        assert changed.shape == (16, 16, channels) and changed.dtype == image.dtype
+
+    @pytest.mark.parametrize("options", [{"color_jitter": 0.5}, {"policy": "trivialaugment"}])
+    def test_changes_of_colours_are_refused(self, options):
+        with pytest.raises(UserError, match="2 channel"):
+            train_transform(AugmentConfig(**options), Preprocess(16, (0.5, 0.5), (0.5, 0.5)))
+
+    def test_a_batch_of_floats_is_cut_out_with_its_mean(self):
+        batch = torch.ones(3, 2, 8, 8)
+        changed = augment_batch(batch, AugmentConfig(cutout=8, pad=2), (0.25, 0.5))
+        assert changed.dtype == torch.float32
+        assert changed[:, 0].unique().tolist() == [0.25] and changed[:, 1].unique().tolist() == [0.5]

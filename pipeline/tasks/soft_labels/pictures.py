@@ -53,5 +53,5 @@ def plot_mistakes(true: np.ndarray, values: np.ndarray, request: ReportRequest, 
     for row in worst.tolist():
         image_id, place = request.truth["image_id"].iloc[row], int(np.abs(true - values)[row].argmax())
         caption = f"{image_id}\n{request.classes[place]} {values[row, place]:.2f}, is {true[row, place]:.2f}"
-        tiles.append((request.images.read(int(row_of[image_id])), caption))
+        tiles.append((request.images.picture(int(row_of[image_id])), caption))
     return plot_grid(tiles, "greatest divergence", path)

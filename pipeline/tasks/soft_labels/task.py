@@ -82,9 +82,11 @@ class SoftLabels(WholeImageTask[Config]):
         """float32 (N, C)."""
         return FixedTargets(torch.from_numpy(self.truth(frame).astype("float32")))
 
-    def build_model(self, config: Config, classes: Sequence[str], load: bool = True) -> nn.Module:
+    def build_model(
+        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
         """Any timm classifier."""
-        return predicting(super().build_model(config, classes, load), config.train)
+        return predicting(super().build_model(config, classes, load, channels), config.train)
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and its greatest shares."""

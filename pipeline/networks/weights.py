@@ -75,6 +75,8 @@ def resolve_weights(place: str, model_name: str) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise UserError(f"the weights file {path} does not exist; check --model.weights")
+        if not path.is_file():
+            raise UserError(f"the weights file {path} is a pipe or a device; check --model.weights")
         return path
     files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
     base = model_name.split(".")[0]

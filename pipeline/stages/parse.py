@@ -1,6 +1,9 @@
 """Options from the command line, typed; what is wrong with them is one sentence."""
 
+import contextlib
 import difflib
+import io
+import itertools
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_type_hints
 
@@ -29,21 +32,39 @@ def parse(
 
     Raises
     ------
-    UserError : an option that the stage, or this competition's task, does not have.
-    SystemExit : --help, or a value of another type, which tyro tells itself.
+    UserError : an option that the stage, or this competition's task, does not have, or a value of another
+        type.
+    SystemExit : --help.
     """
     default = options(**({"settings": settings} if "settings" in get_type_hints(options) else {}))
-    known, surplus = tyro.cli(
-        options,
-        args=list(arguments),
-        prog=f"python -m competitions.{slug} {stage}",
-        description=description,
-        default=default,
-        return_unknown_args=True,
-    )
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            known, surplus = tyro.cli(
+                options,
+                args=list(arguments),
+                prog=f"python -m competitions.{slug} {stage}",
+                description=description,
+                default=default,
+                return_unknown_args=True,
+            )
+    except SystemExit as stop:
+        if stop.code != 2:  # help was asked for
+            raise
+        raise UserError(
+            f"{_sentence(told.getvalue())}: {stage} of {slug} --help says what is meant"
+        ) from None
     if surplus:
         raise UserError(_unknown(surplus, default, slug, stage))
     return known
+
+
+def _sentence(box: str) -> str:
+    """What a box of tyro's says before the first rule in it, which it breaks into lines."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
+    text = " ".join(itertools.takewhile(lambda line: line.strip("─"), lines))
+    text = " ".join((text or box).split()).removeprefix("Error parsing ").rstrip(".")
+    return text.replace(". Expected", ", expected")
 
 
 def _unknown(surplus: Sequence[str], default: Any, slug: str, stage: str) -> str:

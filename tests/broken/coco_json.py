@@ -1,4 +1,4 @@
-"""COCO's annotation files: JSON that is none, entries that make no sense, boxes that are not in their image."""
+"""COCO's annotation files: JSON that is none, entries and boxes that make no sense."""
 
 import json
 from collections.abc import Callable

@@ -9,19 +9,34 @@ import pytest
 
 from pipeline.competition.prepared import open_prepared
 from pipeline.stages.main import main
-from tests.broken import coco_json, images, masks, samples, tables, targets, voc_xml
+from tests.broken import (
+    archives,
+    coco_json,
+    commands,
+    images,
+    masks,
+    samples,
+    stored,
+    tables,
+    targets,
+    voc_xml,
+)
 from tests.broken.case import Case
 from tests.broken.worlds import WORLDS, competition
 
-CASES = [
-    *coco_json.CASES,
-    *voc_xml.CASES,
-    *masks.CASES,
-    *images.CASES,
-    *tables.CASES,
-    *samples.CASES,
-    *targets.CASES,
-]
+KINDS = (
+    images,
+    tables,
+    samples,
+    targets,
+    coco_json,
+    voc_xml,
+    masks,
+    archives,
+    commands,
+    stored,
+)
+CASES = [case for kind in KINDS for case in kind.CASES]
 
 
 def contents(folder: Path) -> dict[str, object]:

@@ -108,4 +108,4 @@ def test_it_is_refused_in_one_sentence_or_read_as_stated(case: Case, sound, tmp_
         assert code == 0, err
         assert [word for word in case.says if word not in err] == [], err
         assert case.holds is not None and out.startswith("data: ")
-        assert case.holds(open_prepared(Path(out.removeprefix("data: ").strip())))
+        assert case.holds(open_prepared(Path(out.removeprefix("data: ").strip()), tested.reader))

@@ -88,7 +88,7 @@ def _refusal(capfd, tmp_path, *arguments: str) -> str:
         ("folds --out x", "--out"),
         ("train --format csv", "--format"),
         ("submit leftover", "leftover"),
-        ("train --train.loss nonsense --augment.mosaic 0.5 --model.decoder bogus", "--train.loss"),
+        ("train --augment.mosaic 0.5 --model.decoder bogus", "--augment.mosaic"),
         ("train --augment.mosaic 0.5", "--augment.mosaic"),
         ("train --model.decoder bogus", "--model.decoder"),
         ("train --model.detector=ssd", "--model.detector"),

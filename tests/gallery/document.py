@@ -19,7 +19,6 @@ NOT_YET = (
         "google-contrails, uw-madison",
         "masks that come as arrays or may overlap; readers of their bands are there",
     ),
-    ("hms-brain-activity", "soft labels: shares as the truth; Spectrogram reads the images"),
     (
         "hubmap-kidney, vesuvius-ink",
         "masks of tiles put together to one; TiffRegion reads parts of huge files",

@@ -53,7 +53,9 @@ def _end_of(process: subprocess.Popen) -> tuple[int, str, float]:
 
 @pytest.mark.parametrize(("number", "cause"), [(2, ""), (15, " by SIGTERM"), (1, " by SIGHUP")])
 def test_each_signal_has_its_exit_status_and_one_sentence(tmp_path, number, cause):
-    process = _started(f"try:\n    {BUSY}\nfinally:\n    open('tidied', 'w').close()", tmp_path)
+    held = f"print('held', flush=True)\n    {BUSY}"
+    process = _started(f"try:\n    {held}\nfinally:\n    open('tidied', 'w').close()", tmp_path)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
     process.send_signal(number)
     status, said, _ = _end_of(process)
     assert status == 128 + number

@@ -59,9 +59,14 @@ def test_published_weights_are_copied_to_every_tensor_of_the_encoder(monkeypatch
 
     published = timm.create_model("convnext_atto")
     asked = []
-    monkeypatch.setattr(segmenter, "create", lambda name, pretrained: asked.append(pretrained) or published)
+
+    def create(name: str, *, pretrained: bool, in_chans: int):
+        asked.append((pretrained, in_chans))
+        return published
+
+    monkeypatch.setattr(segmenter, "create", create)
     model = build("convnext_atto", load=True, pretrained=True)
-    assert asked == [True]
+    assert asked == [(True, 3)]
     own = model.backbone.state_dict()
     assert torch.equal(own["stages_1.blocks.0.conv_dw.weight"], published.stages[1].blocks[0].conv_dw.weight)
     assert torch.equal(own["stem_0.weight"], published.stem[0].weight)

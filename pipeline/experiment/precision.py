@@ -49,23 +49,35 @@ def with_precision(
     job : makes a fold's job with another config, to be measured with.
     """
     typed = {"train": config.train.amp, "predict": config.predict.amp}
-    if "auto" not in typed.values():
+    wanted = [name for name, value in typed.items() if value == "auto"]
+    if not wanted:
         return config
-    remembered = shared / f"{digest([config.to_json(), device, _hardware(device), torch.__version__])}.json"
-    speed = _speeds(run / FILE) or _speeds(remembered)
-    if speed is None:
+    remembered = shared / f"{digest(_depends_on(config, device))}.json"
+    known = _speeds(remembered)
+    speed = known | _speeds(run / FILE)
+    missing = [name for name in wanted if name not in speed]
+    if missing:
         dtype = amp_dtype(torch.device(device))
-        both_on = _set(config, {"train": "on", "predict": "on"})
-        speed = {"train": 0.0, "predict": 0.0}
-        if dtype is not None:
-            speed |= measure(job(both_on), [name for name, value in typed.items() if value == "auto"])
-        write_json(remembered, speed)
-        if dtype is not None:
-            _tell(speed, str(dtype).removeprefix("torch."))
+        if dtype is None:
+            measured = dict.fromkeys(missing, 0.0)
+        else:
+            measured = measure(job(_set(config, {"train": "on", "predict": "on"})), missing)
+            _tell(measured, str(dtype).removeprefix("torch."))
+        write_json(remembered, known | measured)
+        speed |= measured
+    speed = {name: speed[name] for name in wanted}
     if _speeds(run / FILE) != speed:
         write_json(run / FILE, speed)
-    chosen = {name: "on" if value > GAIN else "off" for name, value in speed.items()}
-    return _set(config, {name: chosen[name] if value == "auto" else value for name, value in typed.items()})
+    return _set(config, typed | {name: "on" if value > GAIN else "off" for name, value in speed.items()})
+
+
+def _depends_on(config: Config, device: str) -> list[Any]:
+    """What the speeds depend on, and nothing else: runs that differ otherwise shall choose alike, so that
+    they can share their folds."""
+    model = {**vars(config.model), "weights": None, "pretrained": False}
+    train = (config.train.batch_size, config.train.frozen_stages, config.train.unfreeze_every)
+    predict = vars(replace(config.predict.plain(), amp="auto"))
+    return [model, train, predict, device, _hardware(device), torch.__version__]
 
 
 def _set(config: ConfigT, amp: dict[str, Any]) -> ConfigT:
@@ -79,20 +91,20 @@ def _hardware(device: str) -> str:
     return f"{torch.backends.cpu.get_cpu_capability()} {torch.get_num_threads()}"
 
 
-def _speeds(path: Path) -> dict[str, float] | None:
-    """What a file says, or None where there is none or it cannot be read: it is measured again then."""
+def _speeds(path: Path) -> dict[str, float]:
+    """What a file says; nothing where there is none or it cannot be read: it is measured again then."""
     value = read_json(path)
     try:
-        return {name: float(value[name]) for name in ("train", "predict")}  # pyright: ignore[reportOptionalSubscript]  # then a TypeError
+        return {name: float(value[name]) for name in ("train", "predict") if name in value}  # pyright: ignore[reportOptionalSubscript, reportOperatorIssue]  # then a TypeError
     except (KeyError, TypeError, ValueError):
-        return None
+        return {}
 
 
 def _tell(speed: dict[str, float], name: str) -> None:
+    called = {"train": "training", "predict": "prediction"}
     parts = [
-        f"{what} in {name if value > GAIN else 'float32'} ({name} is {value:.2f} times as fast)"
-        for what, value in zip(("training", "prediction"), speed.values(), strict=True)
-        if value
+        f"{called[part]} in {name if value > GAIN else 'float32'} ({name} is {value:.2f} times as fast)"
+        for part, value in speed.items()
     ]
     say(f"precision: {', '.join(parts)}")
 

@@ -98,6 +98,18 @@ def test_only_what_is_left_open_is_measured(experiment, timings):
     assert experiment("off", "auto").precise.predict.amp == "on"
     assert experiment("on", "off").precise.train.amp == "on"
     assert timings == [["predict"]]
+    assert experiment("auto", "auto").precise.train.amp == "on", (
+        "what was not measured is no measurement of 0"
+    )
+    assert timings == [["predict"], ["train"]]
+
+
+@HAS_BOTH
+def test_runs_that_differ_in_what_costs_no_time_choose_alike(experiment, timings):
+    one, other = experiment(), experiment(lr=0.05, seed=3, label_smoothing=0.2)
+    assert one.run != other.run
+    assert one.precise.train.amp == other.precise.train.amp == "on"
+    assert len(timings) == 1
 
 
 @HAS_BOTH

@@ -1,9 +1,6 @@
 """The fingerprints of prepared images, each made once for the content that it has."""
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +8,7 @@ import numpy as np
 
 from pipeline.audit.fingerprint import LENGTH, VERSION, Fingerprint, fingerprint
 from pipeline.base.files import atomic_path
+from pipeline.base.parallel import map_ahead
 from pipeline.base.progress import progress
 from pipeline.inputs.batches import Images
 
@@ -75,16 +73,10 @@ def _read(path: Path) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
 
 
 def _made(where: list[tuple[Images, int]]) -> Iterator[Fingerprint]:
-    workers = os.cpu_count() or 1
-    with progress("fingerprints", len(where), "images") as advance, ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[list[Fingerprint]]] = deque()
-        for start in range(0, len(where), CHUNK):
-            waiting.append(pool.submit(_chunk, where[start : start + CHUNK]))
-            if len(waiting) > workers:
-                yield from (done := waiting.popleft().result())
-                advance(len(done))
-        while waiting:
-            yield from (done := waiting.popleft().result())
+    chunks = (where[start : start + CHUNK] for start in range(0, len(where), CHUNK))
+    with progress("fingerprints", len(where), "images") as advance:
+        for done in map_ahead(_chunk, chunks):
+            yield from done
             advance(len(done))
 
 

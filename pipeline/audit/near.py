@@ -14,8 +14,8 @@ from pipeline.audit.fingerprint import POSITIONS, turned
 
 NEAR = 0.25
 """Greatest difference of near copies: the root mean square over what remains of two pictures after brightness
-and contrast, as a share of the contrast. JPEG at quality 60 and half the size stay far below, and so do nine
-of ten photos with 30 % more light (the others lose their highlights)."""
+and contrast, as a share of the contrast. JPEG at quality 60 and half the size stay far below, and so do
+most photos with 30 % more light (the others lose their highlights)."""
 AXES = 20
 """Dimensions of the tree."""
 QUERIES = 1000

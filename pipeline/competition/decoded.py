@@ -1,10 +1,7 @@
 """What is known of image files that were decoded before, so that they need not be decoded again."""
 
 import json
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.files import atomic_path, digest, file_hash, write_json
+from pipeline.base.parallel import map_ahead
 from pipeline.raw.levels import Levels, sampled
 from pipeline.readers.decoding import BLANK, Decoded, Decoding, Measured, decode_many, measured
 from pipeline.readers.photographs import Photographs
@@ -148,8 +146,7 @@ def file_hashes(cache: DecodedCache, paths: Sequence[str]) -> list[str]:
     known = cache.known(paths)
     missing = known["content_hash"].isna().to_numpy()
     if missing.any():
-        with ThreadPoolExecutor() as pool:
-            hashes = list(pool.map(_hash, known.index[missing]))
+        hashes = list(map_ahead(_hash, known.index[missing]))
         lost = [path for path, found in zip(known.index[missing], hashes, strict=True) if found is None]
         if lost:
             raise UserError(
@@ -170,15 +167,8 @@ def _hash(path: str) -> str | None:
 def decode_chunks(rows: Sequence[Row], decoding: Decoding) -> Iterator[list[Decoded]]:
     """Decoded chunks in order, a few ahead of the reader and no more, so that memory stays flat. The pixels
     of images up to `PACKED_SIDE` are kept."""
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[list[Decoded]]] = deque()
-        for start in range(0, len(rows), CHUNK):
-            waiting.append(pool.submit(decode_many, rows[start : start + CHUNK], decoding, PACKED_SIDE))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+    return map_ahead(lambda chunk: decode_many(chunk, decoding, PACKED_SIDE), chunks)
 
 
 def stamp_of(path: str) -> str:

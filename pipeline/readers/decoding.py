@@ -4,16 +4,15 @@ Black and white, the number of channels and their statistics are measured on tra
 for all images.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.base.errors import UserError
+from pipeline.base.parallel import map_ahead
 from pipeline.raw.images import REPLACE, UnreadableImageError, content_hash, whats_missing
 from pipeline.raw.levels import Levels, OutsideError, as_channels, extents, measure, range_of, to_float
 from pipeline.readers.photographs import Photographs
@@ -156,7 +155,7 @@ def measured(reader: Reader, named: Levels | None, rows: Sequence[Row]) -> Measu
     if isinstance(reader, Photographs):
         found = measure([str(row["path"]) for row in rows])
         return Measured(Decoding(reader, named or found.levels), () if named else found.notes)
-    looks = [look for look in _pooled(lambda row: _look(reader, row), rows) if look is not None]
+    looks = [look for look in map_ahead(lambda row: _look(reader, row), rows) if look is not None]
     if not looks:
         return Measured(Decoding(reader, named), ())  # decoding says why none can be read
     counts = [look.channels for look in looks]
@@ -211,7 +210,7 @@ def _statistics(decoding: Decoding, rows: Sequence[Row]) -> tuple[Statistics | N
         values = values if decoding.deep else values / 255
         return np.stack([np.full(values.shape[1], len(values)), values.sum(axis=0), (values**2).sum(axis=0)])
 
-    found = [one for one in _pooled(moments, rows) if one is not None]
+    found = [one for one in map_ahead(moments, rows) if one is not None]
     if not found:
         return None, []
     count, total, squares = np.sum(found, axis=0)
@@ -225,16 +224,6 @@ def _statistics(decoding: Decoding, rows: Sequence[Row]) -> tuple[Statistics | N
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
     """Six digits: the order of a sum is not theirs to tell."""
     return tuple(float(f"{value:.6g}") for value in values)
-
-
-def _pooled(function: Any, rows: Sequence[Row]) -> Iterator[Any]:
-    """As `map` in threads, a few images ahead: a sample of volumes does not fit into memory."""
-    with ThreadPoolExecutor() as pool:
-        ahead = iter(rows)
-        waiting = [pool.submit(function, row) for row in islice(ahead, 8)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(function, row) for row in islice(ahead, 1)]
 
 
 class Decoded(NamedTuple):

@@ -1,17 +1,19 @@
 """How the image of a row is read. A competition chooses one of the ready readers, or writes its own::
 
-@dataclass(frozen=True)
-class Bands(Reader):
-    columns: ClassVar[tuple[str, ...]] = ("other",)  # of its frames, beside image_id and path
+    @dataclass(frozen=True)
+    class Bands(Reader):
+        columns: ClassVar[tuple[str, ...]] = ("other",)  # of its frames, beside image_id and path
 
-    def read(self, row):
-        return np.dstack([np.load(row["path"]), np.load(row["other"])])
+        def read(self, row):
+            return np.dstack([np.load(row["path"]), np.load(row["other"])])
 
-    def files(self, row):
-        return row["path"], row["other"]
+        def files(self, row):
+            return row["path"], row["other"]
 
-class Competition(base.Competition):
-    reader = Bands()
+    class Competition(base.Competition):
+        reader = Bands()
+
+What it gives is checked and scaled by `pipeline.readers.decoding`.
 """
 
 from abc import ABC, abstractmethod

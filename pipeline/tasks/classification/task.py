@@ -7,22 +7,20 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from pipeline.base.errors import UserError
 from pipeline.frame.submission import OneOf, SubmissionFormat
 from pipeline.frame.values import likely, values_of
-from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
-from pipeline.tasks.class_losses import class_loss, predicting
 from pipeline.tasks.classification.blend import METHODS, blend
 from pipeline.tasks.classification.config import Config
 from pipeline.tasks.classification.pictures import plot_confusion, plot_mistakes
-from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
-from pipeline.tasks.whole_image import FixedTargets, WholeImageTask, mixer_of
+from pipeline.tasks.exclusive import ExclusiveTask
+from pipeline.tasks.task import Blended, BlendRequest, Mixer, ReportRequest, Rows
+from pipeline.tasks.whole_image import FixedTargets, mixer_of
 
 
-class Classification(WholeImageTask[Config]):
+class Classification(ExclusiveTask[Config]):
     """Truth: a ``label`` column. Predictions: one probability column per class, rows summing to 1."""
 
     config = Config
@@ -61,21 +59,6 @@ class Classification(WholeImageTask[Config]):
     def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
         """Mixed targets are probabilities (N, C)."""
         return mixer_of(config.augment, len(classes))
-
-    def build_model(
-        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
-    ) -> nn.Module:
-        """Any timm classifier."""
-        return predicting(super().build_model(config, classes, load, channels), config.train)
-
-    def objective(self, config: Config, targets: Targets) -> OutputLoss:
-        """The loss that ``train.loss`` names."""
-        assert targets.fixed is not None
-        return OutputLoss(class_loss(config.train, targets.fixed))
-
-    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Softmax."""
-        return outputs.softmax(dim=1)
 
     def evidence(
         self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]

@@ -7,25 +7,23 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.frame.submission import Probability, SubmissionFormat
 from pipeline.frame.values import values_of
-from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
 from pipeline.tasks.blend import blend
-from pipeline.tasks.class_losses import class_loss, predicting
+from pipeline.tasks.exclusive import ExclusiveTask
 from pipeline.tasks.soft_labels.config import Config
 from pipeline.tasks.soft_labels.pictures import plot_mistakes, plot_shares
-from pipeline.tasks.task import Blended, BlendRequest, OutputLoss, ReportRequest, Rows
-from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
+from pipeline.tasks.task import Blended, BlendRequest, ReportRequest, Rows
+from pipeline.tasks.whole_image import FixedTargets
 
 SUM_SLACK = 1e-3
 """How far the shares of a row, which are often rounded, may be from a sum of 1."""
 
 
-class SoftLabels(WholeImageTask[Config]):
+class SoftLabels(ExclusiveTask[Config]):
     """Truth: a column of numbers for each class. Predictions: a probability column for each, rows summing to
     1."""
 
@@ -82,25 +80,10 @@ class SoftLabels(WholeImageTask[Config]):
         """float32 (N, C)."""
         return FixedTargets(torch.from_numpy(self.truth(frame).astype("float32")))
 
-    def build_model(
-        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
-    ) -> nn.Module:
-        """Any timm classifier."""
-        return predicting(super().build_model(config, classes, load, channels), config.train)
-
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and its greatest shares."""
         shares = {classes[int(place)]: float(target[place]) for place in target.argsort(descending=True)[:3]}
         return image, "\n".join(f"{name} {share:.2f}" for name, share in shares.items() if share > 0.005)
-
-    def objective(self, config: Config, targets: Targets) -> OutputLoss:
-        """The loss that ``train.loss`` names."""
-        assert targets.fixed is not None
-        return OutputLoss(class_loss(config.train, targets.fixed))
-
-    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Softmax."""
-        return outputs.softmax(dim=1)
 
     def evidence(
         self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]

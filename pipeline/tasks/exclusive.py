@@ -1,0 +1,42 @@
+"""What tasks have in common whose classes exclude one another: probabilities that sum to 1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from pipeline.inputs.batches import Targets
+from pipeline.tasks.class_losses import ClassTrainConfig, class_loss, predicting
+from pipeline.tasks.task import OutputLoss
+from pipeline.tasks.whole_image import WholeImageConfig, WholeImageTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExclusiveConfig(WholeImageConfig):
+    """One experiment of such a task."""
+
+    train: ClassTrainConfig = field(default_factory=ClassTrainConfig)
+
+
+ConfigT = TypeVar("ConfigT", bound=ExclusiveConfig)
+
+
+class ExclusiveTask(WholeImageTask[ConfigT]):
+    """A task whose predictions frame has a probability column for each class, rows summing to 1."""
+
+    def build_model(
+        self, config: ConfigT, classes: Sequence[str], load: bool = True, channels: int = 3
+    ) -> nn.Module:
+        """Any timm classifier."""
+        return predicting(super().build_model(config, classes, load, channels), config.train)
+
+    def objective(self, config: ConfigT, targets: Targets) -> OutputLoss:
+        """The loss that ``train.loss`` names."""
+        assert targets.fixed is not None
+        return OutputLoss(class_loss(config.train, targets.fixed))
+
+    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Softmax."""
+        return outputs.softmax(dim=1)

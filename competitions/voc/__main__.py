@@ -1,8 +1,8 @@
 from pipeline.base.stopping import stoppable
 
-with stoppable() as began:  # also while the libraries are imported
+with stoppable():  # also while the libraries are imported
     from competitions.voc.competition import Competition
     from competitions.voc.configs import CONFIGS
     from pipeline.stages.main import main
 
-    main(Competition(), CONFIGS, began=began)
+    main(Competition(), CONFIGS)

@@ -28,21 +28,20 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def stoppable() -> Iterator[float]:
-    """Around a command and its imports: yields the time (`time.time`) at which it began.
+def stoppable() -> Iterator[None]:
+    """Around a command and its imports.
 
     A signal raises `Stopped`, which gives up locks and temporary files on its way; one sentence is printed
     and the process exits with 128 + its number. Where that takes longer than `PATIENCE_S`, or a second signal
     comes, helper processes are killed and the process ends at once: all that is kept was written atomically.
     Signals that are ignored, as SIGHUP under nohup, stay so. Inside another one it does nothing more.
     """
-    began = time.time()
     if threading.current_thread() is not threading.main_thread() or _watched():
-        yield began
+        yield
         return
     with _Watch() as watch:
         try:
-            yield began
+            yield
         except BaseException as error:
             # A library that is interrupted may raise its own: numpy's import does.
             number = watch.raised or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else None)

@@ -52,17 +52,9 @@ STAGES: dict[str, ModuleType] = {
 
 
 def main(
-    competition: Competition,
-    configs: Mapping[str, Entry],
-    arguments: Sequence[str] | None = None,
-    began: float | None = None,
+    competition: Competition, configs: Mapping[str, Entry], arguments: Sequence[str] | None = None
 ) -> None:
-    """Run one stage. Exits with status 2 and one sentence where the user can help it.
-
-    Parameters
-    ----------
-    began : when the command did, before its imports, as `time.time` has it; None: now.
-    """
+    """Run one stage. Exits with status 2 and one sentence where the user can help it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] not in STAGES:
         _print_stages(competition.slug, arguments[0] if arguments else None)

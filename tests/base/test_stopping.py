@@ -123,13 +123,13 @@ def test_a_signal_that_was_ignored_stays_so(tmp_path):
 
 def test_afterwards_all_is_as_before_and_inside_another_it_does_nothing(capfd):
     before = [signal.getsignal(number) for number in SIGNALS]
-    with stoppable() as began:
+    with stoppable():
         taken = [signal.getsignal(number) for number in SIGNALS]
         with stoppable():
             assert [signal.getsignal(number) for number in SIGNALS] == taken
         with pytest.raises(Stopped), stoppable():
             raise Stopped(signal.SIGTERM)
-    assert abs(began - time.time()) < 60 and capfd.readouterr().err == ""
+    assert capfd.readouterr().err == ""
     assert [signal.getsignal(number) for number in SIGNALS] == before
     with pytest.raises(SystemExit) as end, stoppable():
         raise KeyboardInterrupt

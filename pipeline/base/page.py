@@ -1,4 +1,4 @@
-"""Pages to open in a browser: one file each, without scripts, that needs no network and follows dark mode."""
+"""Pages to open in a browser, without scripts: they need no network and follow dark mode."""
 
 import base64
 import html
@@ -24,6 +24,7 @@ h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
 p { margin: .3rem 0 .6rem; } .soft, small { color: var(--soft); } a { color: var(--link); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1rem;
   margin: 1rem 0; min-width: 0; overflow-wrap: anywhere; }
+img { max-width: 100%; } pre { overflow-x: auto; font-size: .85rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }

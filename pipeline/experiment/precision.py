@@ -76,8 +76,7 @@ def _depends_on(config: Config, device: str) -> list[Any]:
     they can share their folds."""
     model = {**vars(config.model), "weights": None, "pretrained": False}
     train = (config.train.batch_size, config.train.frozen_stages, config.train.unfreeze_every)
-    predict = vars(replace(config.predict.plain(), amp="auto"))
-    return [model, train, predict, device, _hardware(device), torch.__version__]
+    return [model, train, device, _hardware(device), torch.__version__]
 
 
 def _set(config: ConfigT, amp: dict[str, Any]) -> ConfigT:

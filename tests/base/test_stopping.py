@@ -24,6 +24,12 @@ while True:
 """What a library may do to an exception."""
 
 
+def _as_in_a_terminal() -> None:
+    """Signals that these tests' own process ignores, as in the background, would stay ignored in a child."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _started(body: str, tmp_path: Path, before: str = "") -> subprocess.Popen:
     """A process that says when it is inside, and is there by now."""
     indented = "\n".join(f"    {line}" for line in body.strip().splitlines())
@@ -35,6 +41,7 @@ def _started(body: str, tmp_path: Path, before: str = "") -> subprocess.Popen:
         [sys.executable, "-c", script],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        preexec_fn=_as_in_a_terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

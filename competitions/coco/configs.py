@@ -28,6 +28,7 @@ FAST = Config(
         clip_norm=10.0,
         ema=0.99,
         frozen_stages=4,
+        amp="off",  # bf16 costs AP: see the README
         max_minutes=20,
     ),
     predict=PredictConfig(flip=False, batch_size=8),

@@ -29,9 +29,10 @@ FAST = Config(
         schedule="one_cycle",
         warmup=0.1,
         ema=0.98,
+        amp="off",
         max_minutes=6,
     ),
-    predict=PredictConfig(flip=True, scales=(0.65, 0.9), batch_size=4),
+    predict=PredictConfig(flip=True, scales=(0.65, 0.9), batch_size=4, amp="off"),
 )
 """A few hundred images teach a linear classifier on good features more than a decoder from scratch. All but
 the encoder's last two stages stay as ImageNet left them. A few minutes for each of four folds give more than

@@ -16,11 +16,11 @@ from pipeline.config.config import Config
 from pipeline.inputs.batches import Images
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks import cifarnet
+from pipeline.prediction.maps import map_path
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
+from pipeline.prediction.stored import save_map
 from pipeline.tasks.detection.task import Detection
-from pipeline.tasks.segmentation.predict import map_path
-from pipeline.tasks.segmentation.stored import save_map
 from pipeline.tasks.segmentation.task import Segmentation
 from pipeline.tasks.task import Task
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from pipeline.base.files import atomic_path
 from pipeline.competition.prepare import Prepared
+from pipeline.prediction.stored import load_map
 from pipeline.tasks.segmentation.palette import mask_png
-from pipeline.tasks.segmentation.stored import load_map
 
 FOLDER = "Segmentation/comp6_test_cls"
 """Where the server looks, under results/<year>; comp6 is for models that have seen other data, such as

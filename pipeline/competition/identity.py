@@ -36,7 +36,7 @@ PACKAGE = Path(__file__).parents[1]
 TRAINING_ROOMS = ("training", "inputs", "networks")
 PREDICTION_ROOMS = ("prediction", "inputs", "networks")
 SCORING_ROOMS = ("metrics",)
-PREDICTION_FILES = ("predict.py", "stored.py")
+PREDICTION_FILES = ("predict.py",)
 """Files of a task's folder that predict, and do not train."""
 SHOWING_FILES = (
     "pictures.py",

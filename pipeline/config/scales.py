@@ -1,7 +1,7 @@
 """Groups of options about sizes, for tasks whose images keep their own size."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from pipeline.base.errors import UserError
 from pipeline.config.groups import AugmentConfig, PredictConfig
@@ -44,3 +44,15 @@ class ScaledPredict(PredictConfig):
     def unused(self) -> dict[str, str]:
         """See Group."""
         return super().unused() | ({} if self.tile else {"overlap": "predict.tile=0 makes no tiles"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapPredict(ScaledPredict):
+    """Test-time augmentation: predictions are averaged over every combination of views. Tiles are looked
+    at instead of the whole image."""
+
+    def plain(self) -> Self:
+        """See `PredictConfig`. Tiles stay: the image may be too large without."""
+        return type(self)(
+            flip=False, tile=self.tile, overlap=self.overlap, batch_size=self.batch_size, amp=self.amp
+        )

@@ -139,7 +139,7 @@ def test_a_loss_counts_for_training_and_a_picture_for_nothing(tmp_path, monkeypa
     after = codes()
     changed = {name for name in after[0] if after[0][name] != before[0].get(name)}
     assert changed == {"tasks/segmentation/losses.py"}
-    stored = package / "tasks" / "segmentation" / "stored.py"
+    stored = package / "prediction" / "stored.py"
     stored.write_text(stored.read_text() + "\nADDED = 1\n")
     assert codes()[0] == after[0] and codes()[1] != after[1]
     identity.forget_sources()

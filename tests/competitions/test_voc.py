@@ -14,10 +14,10 @@ from pipeline.base.errors import UserError
 from pipeline.competition.evaluate import evaluation_of
 from pipeline.competition.prepared import Prepared
 from pipeline.frame.rle import decode
+from pipeline.prediction.stored import save_map
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS
 from pipeline.tasks.segmentation.reading import read_mask
-from pipeline.tasks.segmentation.stored import save_map
 
 
 @pytest.fixture(scope="module")

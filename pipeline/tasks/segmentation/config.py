@@ -1,25 +1,16 @@
 """The options of an experiment in segmentation."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated
 
-from pipeline.config import config, groups, scales
+from pipeline.config import groups, scales
 from pipeline.config.config import Ensemble
 from pipeline.config.groups import FoldConfig
 from pipeline.config.limits import Limit
+from pipeline.tasks.loss_sums import parts_of
+from pipeline.tasks.pixelwise import ModelConfig, PixelwiseConfig, PredictConfig
 
 __all__ = ["AugmentConfig", "Config", "Ensemble", "FoldConfig", "ModelConfig", "PredictConfig", "TrainConfig"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig(groups.ModelConfig):
-    """Which network, and what it starts from. `name` is the encoder; `image_size` the side of training
-    crops."""
-
-    decoder: str = "fpn"
-    """fcn, fcn8, or one of segmentation-models-pytorch (unet, fpn, deeplabv3plus, ...)."""
-    drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
-    """Dropout in the decoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +32,7 @@ class TrainConfig(groups.TrainConfig):
 
     def unused(self) -> dict[str, str]:
         """See `pipeline.config.groups.Group`."""
-        names = {part.rpartition("*")[2].strip() for part in self.loss.split("+")}
+        names = parts_of(self.loss)
         found = super().unused()
         if "ce" not in names:
             found["label_smoothing"] = f"train.loss={self.loss} has no ce"
@@ -51,22 +42,8 @@ class TrainConfig(groups.TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig(scales.ScaledPredict):
-    """Test-time augmentation: probabilities are averaged over every combination of views. Tiles are looked
-    at instead of the whole image."""
-
-    def plain(self) -> Self:
-        """See `pipeline.config.groups.PredictConfig`. Tiles stay: the image may be too large without."""
-        return type(self)(
-            flip=False, tile=self.tile, overlap=self.overlap, batch_size=self.batch_size, amp=self.amp
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(config.Config):
+class Config(PixelwiseConfig):
     """One experiment in segmentation."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    predict: PredictConfig = field(default_factory=PredictConfig)

@@ -5,8 +5,6 @@ Each takes float32 logits (N, C, H, W) and int64 targets (N, H, W), does not loo
 what is ignored, and one NaN in a gradient ends a training.
 """
 
-import difflib
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,7 +12,7 @@ import torch.nn.functional as F
 from segmentation_models_pytorch.losses import LovaszLoss
 from torch import nn
 
-from pipeline.base.errors import UserError
+from pipeline.tasks.loss_sums import SumLoss, summed
 from pipeline.tasks.segmentation.palette import IGNORE
 
 
@@ -131,26 +129,6 @@ def _counted(targets: torch.Tensor) -> torch.Tensor:
     return (targets != IGNORE).sum().clamp(min=1)
 
 
-class SumLoss(nn.Module):
-    """Weighted sum of losses.
-
-    Parameters
-    ----------
-    weights : one for each of `losses`.
-    """
-
-    def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float]) -> None:
-        super().__init__()
-        self.losses, self.weights = nn.ModuleList(losses), list(weights)
-
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """See the module's docstring."""
-        total = logits.new_zeros(())
-        for weight, loss in zip(self.weights, self.losses, strict=True):
-            total = total + weight * loss(logits, targets)
-        return total
-
-
 def build_loss(
     names: str,
     label_smoothing: float = 0.0,
@@ -175,24 +153,4 @@ def build_loss(
         "focal": lambda: adjust(Focal()),
         "lovasz": LovaszSoftmax,
     }
-    losses, weights = [], []
-    for part in names.split("+"):
-        factor, _, name = part.rpartition("*")
-        name = name.strip()
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}" if close else f"the losses are {', '.join(known)}"
-            raise UserError(f"no loss is called {name!r} in --train.loss {names!r}: {hint}")
-        losses.append(known[name]())
-        weights.append(_factor(factor, names) if "*" in part else 1.0)
-    return SumLoss(losses, weights)
-
-
-def _factor(text: str, names: str) -> float:
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
-    if not 0 < factor < math.inf:
-        raise UserError(f"{text.strip()!r} in --train.loss {names!r} is no factor: give a number above 0")
-    return factor
+    return summed(names, known)

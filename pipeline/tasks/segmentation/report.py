@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.metrics.pixels import class_iou
+from pipeline.prediction.stored import load_map
 from pipeline.tasks.segmentation.counts import right_shares
 from pipeline.tasks.segmentation.pictures import plot_class_iou, plot_panels
 from pipeline.tasks.segmentation.reading import MaskReader
-from pipeline.tasks.segmentation.stored import load_map
 from pipeline.tasks.task import ReportRequest
 
 PANELS = 8

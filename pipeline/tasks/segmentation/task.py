@@ -1,7 +1,7 @@
 """One class for each pixel."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -10,35 +10,31 @@ import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import progress, say
 from pipeline.frame.headers import tell_turned
 from pipeline.inputs.batches import Targets
+from pipeline.inputs.mask_augment import segmentation_transform
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
-from pipeline.networks.segmentation.segmenter import build_segmenter, check_decoder
-from pipeline.prediction.request import Request
-from pipeline.tasks.segmentation.augment import segmentation_transform
+from pipeline.prediction.stored import load_map
+from pipeline.tasks.pixelwise import PixelwiseTask
 from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
-from pipeline.tasks.segmentation.config import Config, PredictConfig
+from pipeline.tasks.segmentation.config import Config
 from pipeline.tasks.segmentation.counts import pixel_counts
 from pipeline.tasks.segmentation.losses import LogitAdjusted, build_loss
 from pipeline.tasks.segmentation.palette import IGNORE
 from pipeline.tasks.segmentation.pictures import overlay
-from pipeline.tasks.segmentation.predict import map_path, predict_maps
 from pipeline.tasks.segmentation.reading import read_mask
 from pipeline.tasks.segmentation.report import report
-from pipeline.tasks.segmentation.stored import average_maps, load_map, save_map
 from pipeline.tasks.segmentation.targets import Masks, check_size
-from pipeline.tasks.task import OutputLoss, ReportRequest, Rows, Task
+from pipeline.tasks.task import OutputLoss, ReportRequest, Rows
 
 
-class Segmentation(Task[Config]):
-    """Truth: a ``mask`` column with the path of each image's mask file. Predictions: ``map_file`` with the
-    path of each image's probabilities (C, H, W), see `pipeline.tasks.segmentation.stored`, its ``height`` and
-    ``width``."""
+class Segmentation(PixelwiseTask[Config]):
+    """Truth: a ``mask`` column with the path of each image's mask file. Predictions: see `PixelwiseTask`; the
+    probabilities of a pixel sum to 1."""
 
     config = Config
     target_columns = ("mask",)
@@ -72,7 +68,6 @@ class Segmentation(Task[Config]):
     def check(self, config: Config) -> None:
         """The encoder, the decoder and the losses must exist, and each value have one meaning."""
         super().check(config)
-        check_decoder(config.model.decoder)
         build_loss(config.train.loss)
         self._check_values()
 
@@ -150,12 +145,14 @@ class Segmentation(Task[Config]):
         """The same geometry for image and mask."""
         return segmentation_transform(config.augment, preprocess, IGNORE)
 
-    def build_model(
-        self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
-    ) -> nn.Module:
-        """Any timm encoder with a decoder."""
-        model = config.model
-        return build_segmenter(model, model.decoder, len(classes), model.drop_rate, load, channels)
+    def activate(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Softmax."""
+        return outputs.softmax(dim=1)
+
+    @property
+    def load(self) -> Callable[[str | Path], np.ndarray]:
+        """See `load_map`."""
+        return load_map
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The mask's colours over the image; the names of the classes in it."""
@@ -172,21 +169,6 @@ class Segmentation(Task[Config]):
         pixels = targets.pixels(len(self.names)).tolist()
         adjust = partial(LogitAdjusted, pixels=pixels, tau=train.logit_adjustment)
         return OutputLoss(build_loss(train.loss, train.label_smoothing, adjust))
-
-    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
-        """image_id, map_file, height and width, an image at a time."""
-        return predict_maps(model, request)
-
-    def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: Config) -> pd.DataFrame:
-        """Mean of the probabilities, one image in memory at a time; written to `folder`."""
-        if len(frames) == 1:
-            return frames[0]
-        files = []
-        columns = (frame["map_file"] for frame in frames)
-        for image_id, *maps in zip(frames[0]["image_id"], *columns, strict=True):
-            files.append(str(map_path(folder, image_id)))
-            save_map(Path(files[-1]), average_maps([Path(file) for file in maps]))
-        return frames[0].assign(map_file=files)
 
     def evidence(
         self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]

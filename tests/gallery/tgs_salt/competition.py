@@ -11,9 +11,9 @@ from pipeline.frame.pairing import pair_labels
 from pipeline.frame.rle import decode, encode
 from pipeline.frame.submission import SubmissionFormat
 from pipeline.metrics.usual import mean_mask_precision
+from pipeline.prediction.stored import load_map
 from pipeline.tasks.segmentation.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.segmentation.palette import VOC_COLORS
-from pipeline.tasks.segmentation.stored import load_map
 from pipeline.tasks.segmentation.task import Segmentation
 from tests.gallery.tgs_salt.generator import write_sample
 

@@ -14,13 +14,13 @@ from pipeline.inputs.batches import Images
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.pixels import class_iou, mean_iou, pixel_accuracy
 from pipeline.networks.freeze import set_trainable
+from pipeline.prediction.maps import image_map
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
+from pipeline.prediction.stored import load_map, save_map
 from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
 from pipeline.tasks.segmentation.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.segmentation.palette import VOC_CLASSES, VOC_COLORS, write_mask
-from pipeline.tasks.segmentation.predict import image_probabilities
-from pipeline.tasks.segmentation.stored import load_map, save_map
 from pipeline.tasks.segmentation.task import Segmentation
 from pipeline.tasks.task import ReportRequest
 from tests.helpers import competition_of
@@ -95,7 +95,7 @@ def test_tiles_of_a_model_that_looks_at_single_pixels_equal_the_whole_image(fram
 def test_scales_are_averaged_at_the_images_own_size():
     image = torch.linspace(-1, 1, 3 * 37 * 53).reshape(1, 3, 37, 53)
     config = PredictConfig(flip=True, scales=(0.5, 1.0, 1.5))
-    values = image_probabilities(RedToClass(), image, config, 8)
+    values = image_map(RedToClass(), image, config, 8, TASK.activate)
     assert values.shape == (21, 37, 53)
     torch.testing.assert_close(values.sum(dim=0), torch.ones(37, 53))
 

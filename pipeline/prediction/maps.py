@@ -1,25 +1,38 @@
-"""Probabilities of every pixel at the image's own size: whole or in tiles, over scales and flips."""
+"""Numbers for every pixel at the image's own size: whole or in tiles, over scales and flips."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline.config.scales import MapPredict
 from pipeline.inputs.preprocess import normalise
 from pipeline.prediction.request import Request
+from pipeline.prediction.stored import save_map
 from pipeline.prediction.tiles import predict_tiled
-from pipeline.tasks.segmentation.config import PredictConfig
-from pipeline.tasks.segmentation.stored import save_map
+
+Activate = Callable[[torch.Tensor], torch.Tensor]
+"""From a network's float32 outputs (N, C, H, W) to numbers from 0 to 1 of the same shape."""
 
 
-def predict_maps(model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
-    """Write each image's probabilities to ``request.folder`` and yield its row of the predictions frame.
+def predict_maps(
+    model: nn.Module,
+    request: Request[MapPredict],
+    activate: Activate,
+    dtype: type[np.unsignedinteger] = np.uint8,
+) -> Iterator[pd.DataFrame]:
+    """Write each image's numbers to ``request.folder`` and yield its row of the predictions frame.
 
     One image is in memory at a time. A file that is there, from a process that was killed, is not made again.
+
+    Parameters
+    ----------
+    dtype : see `save_map`.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
     for row in request.rows:
@@ -28,10 +41,9 @@ def predict_maps(model: nn.Module, request: Request[PredictConfig]) -> Iterator[
         image = request.images.read(int(row))
         if not path.exists():
             pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(request.device)
-            values = image_probabilities(
-                model, normalise(pixels, request.preprocess), request.config, request.preprocess.size
-            )
-            save_map(path, values.cpu().numpy())
+            normalised = normalise(pixels, request.preprocess)
+            values = image_map(model, normalised, request.config, request.preprocess.size, activate)
+            save_map(path, values.cpu().numpy(), dtype)
         height, width = image.shape[:2]
         yield pd.DataFrame(
             {"image_id": [image_id], "map_file": [str(path)], "height": [height], "width": [width]}
@@ -39,14 +51,15 @@ def predict_maps(model: nn.Module, request: Request[PredictConfig]) -> Iterator[
 
 
 def map_path(folder: Path, image_id: str) -> Path:
-    """Where the probabilities of an image are kept; any id makes one safe file name."""
+    """Where the numbers of an image are kept; any id makes one safe file name."""
     return folder / f"{quote(image_id, safe='')}.npz"
 
 
-def image_probabilities(
-    model: nn.Module, image: torch.Tensor, config: PredictConfig, smallest: int
+def image_map(
+    model: nn.Module, image: torch.Tensor, config: MapPredict, smallest: int, activate: Activate
 ) -> torch.Tensor:
-    """Mean over all scales and flips of the softmax, (C, H, W), of one normalised image (1, 3, H, W).
+    """Mean over all scales and flips of the activated outputs, (C, H, W), of one normalised image
+    (1, C, H, W).
 
     Parameters
     ----------
@@ -61,19 +74,19 @@ def image_probabilities(
         scaled = image
         if size != (height, width):
             scaled = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=scale < 1)
-        values = _one_view(model, scaled, config)
+        values = _one_view(model, scaled, config, activate)
         if config.flip:
-            values = (values + _one_view(model, scaled.flip(3), config).flip(3)) / 2
+            values = (values + _one_view(model, scaled.flip(3), config, activate).flip(3)) / 2
         if size != (height, width):
             values = F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
         views.append(values[0])
     return torch.stack(views).mean(dim=0) if len(views) > 1 else views[0]
 
 
-def _one_view(model: nn.Module, image: torch.Tensor, config: PredictConfig) -> torch.Tensor:
-    def softmax(batch: torch.Tensor) -> torch.Tensor:
-        return model(batch).float().softmax(dim=1)
+def _one_view(model: nn.Module, image: torch.Tensor, config: MapPredict, activate: Activate) -> torch.Tensor:
+    def values(batch: torch.Tensor) -> torch.Tensor:
+        return activate(model(batch).float())
 
     if config.tile:
-        return predict_tiled(softmax, image[0], config.tile, config.overlap, min(config.batch_size, 8))[None]
-    return softmax(image)
+        return predict_tiled(values, image[0], config.tile, config.overlap, min(config.batch_size, 8))[None]
+    return values(image)

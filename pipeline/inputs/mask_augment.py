@@ -1,14 +1,14 @@
-"""Random transforms of an image and its mask."""
+"""Random transforms of an image together with something of its size: a mask, or another image."""
 
 import albumentations as A
 import cv2
 
+from pipeline.config.scales import ScaledAugment
 from pipeline.inputs.augment import affine, flips_and_colors
 from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, PadIfNeeded, Preprocess, mean_color
-from pipeline.tasks.segmentation.config import AugmentConfig
 
 
-def segmentation_transform(augment: AugmentConfig, preprocess: Preprocess, ignore: int) -> A.Compose:
+def segmentation_transform(augment: ScaledAugment, preprocess: Preprocess, ignore: int) -> A.Compose:
     """Random transform of an image and its mask together: rescaled, padded where too small,
     cropped, turned.
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.inputs.mask_augment import segmentation_transform
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.tasks.segmentation.augment import segmentation_transform
 from pipeline.tasks.segmentation.config import AugmentConfig
 
 PREPROCESS = Preprocess(288, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.segmentation.stored import average_maps, load_map, save_map
+from pipeline.prediction.stored import average_maps, load_map, save_map
 
 
 def probabilities(classes: int, seed: int = 0, peak: float = 1.0) -> np.ndarray:

@@ -19,6 +19,10 @@ LOG_FOLDER = "podium_log_folder"
 """Attribute of an exception that `logged_in` has seen."""
 
 
+TEMPORARY = ".podium-tmp-"
+"""What the names of temporary files and folders begin with, and no name that anybody else gives."""
+
+
 class UserError(Exception):
     """Something outside the program is wrong: a file, a row, an option, an account, a disk.
 
@@ -49,8 +53,40 @@ WAYS_OUT = {
     errno.ELOOP: "its links lead in a circle: remove them",
     errno.EIO: "check the disk, or choose another one, and run again",
     errno.EMFILE: "raise the number of open files (ulimit -n) and run again",
+    errno.ENFILE: "raise the number of open files of this machine (sysctl fs.file-max) and run again",
+    errno.ESTALE: "mount the network's folder again and run again",
+    errno.ETIMEDOUT: "check the network's folder, or choose another one, and run again",
 }
 """What a user can do about faults of disks, folders and names, by their number."""
+MEMORY = (
+    (
+        (
+            "CUDA out of memory",
+            "error: out of memory",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "CUDNN_STATUS_ALLOC",
+        ),
+        "the GPU has too little memory: lower --train.batch-size (with --train.accumulate raised by as much, "
+        "the steps stay as large), --predict.batch-size or --model.image-size, or give "
+        "--model.grad-checkpointing",
+    ),
+    (
+        ("shared memory", "bus error", "unable to allocate shared memory", "/torch_"),
+        "/dev/shm, through which workers hand over images, has no space left: give --train.workers 0, a "
+        "smaller --train.batch-size, or a larger /dev/shm (docker run --shm-size=8g)",
+    ),
+    (
+        ("DefaultCPUAllocator", "not enough memory", "Insufficient memory", "Cannot allocate memory"),
+        "there is too little memory: lower --train.batch-size (with --train.accumulate raised by as much, "
+        "the steps stay as large), --predict.batch-size, --model.image-size or --train.workers",
+    ),
+    (
+        ("killed by signal: Killed", "exited unexpectedly"),
+        "a process that loads images has ended, as happens where there is too little memory: lower "
+        "--train.workers or --train.batch-size",
+    ),
+)
+"""How libraries say that there is no memory, and what a user can do."""
 NO_TEMPORARY = "No usable temporary directory"
 """How Python begins to say that every such folder is full or read-only."""
 
@@ -71,7 +107,41 @@ def disk_fault(error: BaseException, path: Path | None = None) -> OSError | None
         number, behind = _number(behind), behind.__context__
     if number not in WAYS_OUT:
         return None
-    return OSError(number, os.strerror(number), str(path or getattr(error, "filename", None) or _fullest()))
+    name = Path(str(path or getattr(error, "filename", None) or _fullest()))
+    hidden = next((place for place, part in enumerate(name.parts) if part.startswith(TEMPORARY)), None)
+    # The folder of what has a name for a moment only.
+    return OSError(number, os.strerror(number), str(Path(*name.parts[:hidden]) if hidden else name))
+
+
+def fault_sentence(fault: OSError) -> str:
+    """What a user is told of what `disk_fault` returned."""
+    return f"{fault.filename} cannot be used ({fault.strerror}): {WAYS_OUT[fault.errno or 0]}"
+
+
+def memory_fault(error: BaseException) -> str | None:
+    """What a user can do where memory is at fault, however a library tells it; None where it is not."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        return MEMORY[2][1]
+    if not isinstance(error, (RuntimeError, OSError)) and type(error).__module__ != "cv2":
+        return None
+    return next((said for signs, said in MEMORY if any(sign.lower() in text.lower() for sign in signs)), None)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text with its line breaks, and whatever a terminal would take for a command, escaped: names of files
+    and cells of tables may hold anything.
+
+    Parameters
+    ----------
+    keep : letters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in keep else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 def _number(error: BaseException) -> int | None:
@@ -112,18 +182,18 @@ def told_to_the_user() -> Iterator[None]:
     except UserError as error:
         _exit(str(error), 2)
     except Exception as error:
-        fault = disk_fault(error)
-        if fault:
-            _exit(f"{fault.filename} cannot be used ({fault.strerror}): {WAYS_OUT[fault.errno or 0]}", 2)
+        if said := memory_fault(error):
+            _exit(said, 2)
+        if fault := disk_fault(error):
+            _exit(fault_sentence(fault), 2)
         if NO_TEMPORARY in str(error):
             _exit("no folder for temporary files can be written: free some space in /tmp, or set TMPDIR", 2)
-        if isinstance(error, MemoryError):
-            _exit("there is not enough memory: lower --train.batch-size or --train.workers", 2)
         _exit(_report(error), 1)
 
 
 def _exit(sentence: str, status: int) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    with suppress(OSError, ValueError):  # nobody listens
+        print(f"error: {printable(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipeline.base.errors import UserError, disk_fault
+from pipeline.base.errors import TEMPORARY, UserError, disk_fault
 from pipeline.base.progress import say
 
-TEMPORARY = ".podium-tmp-"
-"""What the names of temporary files and folders begin with, and no name that anybody else gives."""
+MANY = 100
+"""Files from which on one sync of all disks is quicker than one of each file."""
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it replaces `target`, on failure it is removed.
 
     The temporary file is synced before the rename, so that after a power cut `target` is the old file or the
-    new one.
+    new one, and whole.
 
     Raises
     ------
@@ -65,7 +65,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `target`; on success it replaces `target`, on failure it is
     removed.
 
-    A process killed at any moment leaves the old folder, the new one or none, but never a part of one.
+    A process killed at any moment, and a power cut, leave the old folder, the new one or none, but never a
+    part of one.
 
     Raises
     ------
@@ -77,13 +78,42 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
+            _sync(temporary)
             old = temporary.with_name(f"{temporary.name}.old")
             if target.exists():
                 target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
-            temporary.rename(target)
+            try:
+                temporary.rename(target)
+            except OSError:
+                with suppress(OSError):
+                    old.rename(target)
+                raise
+            _sync_entries(target.parent)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's files to the disk, before a name says that they are whole."""
+    files = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
+    if len(files) > MANY:
+        os.sync()
+        return
+    for file in files:
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+
+
+def _sync_entries(folder: Path) -> None:
+    """Bring a folder's names to the disk; file systems that cannot are left alone."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from pipeline.base.errors import printable
+
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines, so that a Kaggle log or a CI log stays readable."""
 
 
 def say(text: str) -> None:
     """Print one line for the person watching. stdout is left to results."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text, keep="\n"), file=sys.stderr, flush=True)
 
 
 def banner(text: str) -> None:

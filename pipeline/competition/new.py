@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from pipeline.base.errors import UserError, told_to_the_user
+from pipeline.base.errors import UserError, disk_fault, fault_sentence, told_to_the_user
 from pipeline.base.progress import say
 
 COMMON = Path(__file__).with_name("template")
@@ -61,7 +61,10 @@ def write_competition(root: Path, slug: str, task: str) -> Path:
                 (made / template.name.removesuffix(".txt")).write_text(text, encoding="utf-8", newline="\n")
             made.rename(folder)  # fails where something has come there since
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+        fault = disk_fault(error, folder)
+        raise UserError(
+            fault_sentence(fault) if fault else f"{folder} cannot be written: {error.strerror or error}"
+        ) from error
     return folder
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.base.errors import UserError, name_some
-from pipeline.base.files import TEMPORARY, atomic_folder, atomic_path, locked, remove_leftovers
+from pipeline.base.errors import TEMPORARY, UserError, name_some
+from pipeline.base.files import atomic_folder, atomic_path, locked, remove_leftovers
 from pipeline.base.progress import progress, say
 from pipeline.competition.base import Competition
 from pipeline.competition.decoded import (

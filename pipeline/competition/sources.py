@@ -1,19 +1,19 @@
 """Where the raw files of a competition come from."""
 
 import inspect
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import atomic_folder, digest, locked, remove_leftovers, write_json
+from pipeline.base.files import atomic_folder, digest, file_hash, locked, remove_leftovers, write_json
 from pipeline.base.paths import Paths, mounted_input, on_kaggle
 from pipeline.base.progress import banner, say
 from pipeline.competition.base import Competition
 from pipeline.kaggle.download import competition_archive, download_competition, has_credentials
 from pipeline.raw.download import download
 from pipeline.raw.files import is_visible
+from pipeline.runs.run import read_json
 
 SAMPLE_SEED = 0
 
@@ -113,11 +113,12 @@ def _from_mirror(competition: Competition, home: Path) -> Source:
 
 
 def _sample(competition: Competition, home: Path) -> Source:
-    """The generated sample; generated anew when its generator has changed."""
+    """The generated sample; generated anew when its generator has changed, or a file of it."""
     folder = home / "sample"
     source, state = folder / "raw", folder / "sample.json"
     generator = digest([SAMPLE_SEED, _generator(competition)])
-    if not state.exists() or json.loads(state.read_text())["generator"] != generator:
+    known = read_json(state)
+    if not isinstance(known, dict) or known.get("generator") != generator or not _is_whole(folder, known):
         say(f"generating the sample of {competition.slug} in {folder}")
         remove_leftovers(home)
         with atomic_folder(folder) as temporary:
@@ -126,8 +127,23 @@ def _sample(competition: Competition, home: Path) -> Source:
             if "mask" in truth:  # the folder is still to get its name
                 truth["mask"] = truth["mask"].str.replace(str(temporary), str(folder), regex=False)
             truth.to_parquet(temporary / "truth.parquet")
-            write_json(temporary / state.name, {"generator": generator})
+            files = [path for path in (temporary / "raw").rglob("*") if path.is_file()]
+            about = {
+                "generator": generator,
+                "truth": file_hash(temporary / "truth.parquet"),
+                "sizes": {str(path.relative_to(temporary)): path.stat().st_size for path in files},
+            }
+            write_json(temporary / state.name, about)
     return Source("sample", source, folder / "truth.parquet")
+
+
+def _is_whole(folder: Path, known: dict[str, Any]) -> bool:
+    """Whether the truth is the one that was written, and no raw file is missing or of another size."""
+    try:
+        sizes = {name: (folder / name).stat().st_size for name in known["sizes"]}
+        return sizes == known["sizes"] and file_hash(folder / "truth.parquet") == known["truth"]
+    except (OSError, KeyError, TypeError):
+        return False
 
 
 def _generator(competition: Competition) -> str:

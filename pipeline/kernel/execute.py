@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.base.files import atomic_path
 from pipeline.kernel.environment import KERNEL
 
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
@@ -51,8 +52,12 @@ def execute(notebook: Path, log: Path) -> bool:
             text = output.get("text") or output.get("data", {}).get("text/plain", "")
             print(text, end="" if text.endswith("\n") else "\n", flush=True)
 
+    def keep() -> None:
+        with atomic_path(log) as temporary:
+            temporary.write_text(nbformat.writes(book), encoding="utf-8")
+
     def leave(*_: object) -> None:
-        log.write_text(nbformat.writes(book))
+        keep()
         os._exit(1)  # and with the first process of the namespace all others
 
     _when_stopped(leave)
@@ -65,7 +70,7 @@ def execute(notebook: Path, log: Path) -> bool:
         print(error, file=sys.stderr, flush=True)
         return False
     finally:
-        log.write_text(nbformat.writes(book))
+        keep()
     return True
 
 

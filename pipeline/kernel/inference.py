@@ -1,5 +1,6 @@
 """A submission from checkpoints alone: what a kernel does whose training happened elsewhere."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from pipeline.base.device import pick_device
 from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
 from pipeline.base.paths import default_paths
 from pipeline.base.progress import progress
 from pipeline.competition.base import Competition
@@ -163,7 +165,8 @@ def _copy(run: Path, target: Path, config: type[Config]) -> list[str]:
     (target / run.name).mkdir(parents=True)
     for name in ("config.json", "options.json", "summary.json"):
         if (run / name).exists():
-            (target / run.name / name).write_bytes((run / name).read_bytes())
+            with atomic_path(target / run.name / name) as temporary:
+                shutil.copyfile(run / name, temporary)
     for path in weights:
         slim = replace(Checkpoint.load(path, config), training={})
         slim.save(target / run.name / path.parent.name / CHECKPOINT)

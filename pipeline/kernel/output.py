@@ -56,14 +56,15 @@ def fetch_output(
             for file in page.files or ():
                 patiently(lambda file=file: _download(file.url, target / file.file_name), AIM, explain)
             if page.log:
-                log.write_text(page.log)
+                with atomic_path(log) as temporary:
+                    temporary.write_text(page.log, encoding="utf-8", errors="backslashreplace")
             token = page.next_page_token
             if not token:
                 return
     except OSError as error:
         raise UserError(
-            f"cannot write the kernel's output into {target} ({error.strerror}): free some space and take it "
-            f"from https://www.kaggle.com/code/{kernel}, where it stays"
+            f"cannot write the kernel's output into {target} ({error.strerror or error}): mend that, and "
+            f"take it from https://www.kaggle.com/code/{kernel}, where it stays"
         ) from error
 
 

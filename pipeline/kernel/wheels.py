@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.base.errors import UserError, name_some
-from pipeline.base.files import atomic_folder
+from pipeline.base.files import atomic_folder, atomic_path
 
 PROJECT = "podium"
 REPOSITORY = Path(__file__).parents[2]
@@ -208,5 +208,6 @@ def fill_wheel_folder(folder: Path, cache: Path) -> list[Wheel]:
         for wheel in add_missing(work, kaggle_image()):
             shutil.copyfile(wheel.path, filled / wheel.path.name)
             if wheel.name != PROJECT:
-                shutil.copyfile(wheel.path, cache / wheel.path.name)
+                with atomic_path(cache / wheel.path.name) as kept:
+                    shutil.copyfile(wheel.path, kept)
     return read_wheels(folder)

@@ -20,7 +20,7 @@ from tarfile import (
 )
 from typing import IO, NoReturn
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, disk_fault, fault_sentence
 from pipeline.base.files import atomic_folder, require_space
 from pipeline.base.progress import progress
 
@@ -288,4 +288,8 @@ def _one_sentence(archive: Path, target: Path) -> Iterator[None]:
             raise UserError(
                 f"the disk with {target.parent} is full: free some space and run again to extract {archive}"
             ) from error
-        raise UserError(f"cannot extract {archive} into {target}: {error.strerror}") from error
+        fault = disk_fault(error)
+        raise UserError(
+            f"cannot extract {archive} into {target}: "
+            + (fault_sentence(fault) if fault else f"{error.strerror or error}; {BY_HAND}")
+        ) from error

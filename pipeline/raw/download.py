@@ -1,13 +1,12 @@
 """One file over HTTP: resumed where it stopped, verified by its SHA-1 before anyone sees it."""
 
-import errno
 import os
 import time
 from pathlib import Path
 
 import requests
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import UserError, disk_fault, fault_sentence
 from pipeline.base.files import file_hash, require_space
 from pipeline.base.progress import progress, say
 
@@ -42,14 +41,19 @@ def download(url: str, target: Path, sha1: str) -> None:
     """
     if target.is_file() and file_hash(target, "sha1") == sha1:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
-        _fetch(url, part)
+        _fill(url, target, part, sha1)
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        way_out = "free some space and run again to continue" if full else "make the folder writable"
-        raise UserError(f"cannot write {part} ({error.strerror}): {way_out}") from error
+        fault = disk_fault(error, part)
+        if fault is None:
+            raise
+        raise UserError(f"{fault_sentence(fault)}, and the download goes on where it stopped") from error
+
+
+def _fill(url: str, target: Path, part: Path, sha1: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _fetch(url, part)
     found = file_hash(part, "sha1")
     if found != sha1:
         part.unlink()

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.base.errors import WAYS_OUT, UserError, logged_in, told_to_the_user
+from pipeline.base.errors import TEMPORARY, WAYS_OUT, UserError, logged_in, told_to_the_user
 from pipeline.base.files import atomic_folder, atomic_path, write_json
+from pipeline.base.progress import say
 
 
 @pytest.fixture(autouse=True)
@@ -94,12 +95,73 @@ def test_a_fault_outside_a_writer_is_told_too(capsys, tmp_path):
     assert code == 2 and line.endswith("cannot be used (File name too long): give it a shorter name")
 
 
-def test_a_fault_in_another_process_is_known_by_its_text(capsys):
-    def fail():
-        raise RuntimeError(f"unable to write to file </torch_1>: {os.strerror(errno.ENOSPC)} (28)")
+def _torch_allocates():
+    torch.empty(2**60, dtype=torch.uint8)
 
+
+def _numpy_allocates():
+    np.empty(2**60, dtype=np.uint8)
+
+
+def _raises(error: Exception):
+    def fail():
+        raise error
+
+    return fail
+
+
+TOO_LITTLE = {
+    "torch on the CPU": (_torch_allocates, "--train.accumulate"),
+    "numpy": (_numpy_allocates, "--train.workers"),
+    "torch on a GPU": (
+        _raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")),
+        "the GPU has too little memory: lower --train.batch-size",
+    ),
+    "cuBLAS": (_raises(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ...")), "the GPU"),
+    "a killed worker": (
+        _raises(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")),
+        "--train.workers",
+    ),
+    "a small /dev/shm": (
+        _raises(
+            RuntimeError(
+                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
+                "workers are out of shared memory. Please try to raise your shared memory limit."
+            )
+        ),
+        "/dev/shm",
+    ),
+    "a full /dev/shm": (
+        _raises(RuntimeError(f"unable to write to file </torch_1>: {os.strerror(errno.ENOSPC)} (28)")),
+        "/dev/shm, through which workers hand over images, has no space left: give --train.workers 0",
+    ),
+    "no memory to fork": (_raises(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))), "too little memory"),
+    "a worker's": (
+        _raises(MemoryError("Caught MemoryError in DataLoader worker process 0.\nOriginal Traceback ...")),
+        "too little memory",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LITTLE)
+def test_too_little_memory_has_a_way_out(capsys, tmp_path, kind):
+    fail, words = TOO_LITTLE[kind]
     code, line = _told(capsys, fail)
-    assert code == 2 and "No space left on device" in line and "free some space" in line
+    assert code == 2 and words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_what_has_a_name_for_a_moment_names_its_folder(capsys, tmp_path):
+    hidden = tmp_path / f"{TEMPORARY}x1" / "train.npy"
+    error = OSError(errno.EIO, os.strerror(errno.EIO), str(hidden))
+    assert _told(capsys, _raises(error))[1].startswith(f"{tmp_path} cannot be used (Input/output error): ")
+
+
+def test_what_a_terminal_would_obey_is_escaped(capsys):
+    told = _told(capsys, _raises(UserError("the id a\nb\x1b[31m is twice")))
+    assert told == (2, r"the id a\nb\x1b[31m is twice")
+    say("first\nsecond \x1b]0;title\x07")
+    assert capsys.readouterr().err == "first\nsecond \\x1b]0;title\\x07\n"
 
 
 def test_a_file_that_is_read_meanwhile_is_named_itself(capsys, tmp_path):

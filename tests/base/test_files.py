@@ -1,6 +1,8 @@
 """A reader never sees half a file, however the writer ends."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import TEMPORARY, UserError
 from pipeline.base.files import (
-    TEMPORARY,
     atomic_folder,
     atomic_path,
     digest,
@@ -112,6 +113,28 @@ class TestAtomicFolder:
             (temporary / "half").touch()
             raise InterruptionError
         assert names(tmp_path) == ["prepared"] and names(target) == ["old"]
+
+    def test_a_rename_that_fails_leaves_the_old_folder(self, tmp_path, monkeypatch):
+        target = tmp_path / "prepared"
+        with atomic_folder(target) as temporary:
+            (temporary / "old").touch()
+        rename = Path.rename
+
+        def fails(path: Path, to: Path) -> Path:
+            if to == target and not path.name.endswith(".old"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(to))
+            return rename(path, to)
+
+        monkeypatch.setattr(Path, "rename", fails)
+        with pytest.raises(OSError, match="Input/output error"), atomic_folder(target) as temporary:
+            (temporary / "new").touch()
+        assert names(tmp_path) == ["prepared"] and names(target) == ["old"]
+
+    def test_many_files_are_synced_at_once(self, tmp_path):
+        with atomic_folder(tmp_path / "many") as temporary:
+            for number in range(101):
+                (temporary / str(number)).touch()
+        assert len(names(tmp_path / "many")) == 101
 
     def test_without_an_old_folder_an_exception_leaves_none(self, tmp_path):
         with pytest.raises(InterruptionError), atomic_folder(tmp_path / "prepared") as temporary:

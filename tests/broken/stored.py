@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.base.files import TEMPORARY
+from pipeline.base.errors import TEMPORARY
 from tests.broken.case import Break, Case
 from tests.broken.images import shows
 from tests.broken.tables import SAME

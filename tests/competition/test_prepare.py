@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,7 @@ import pytest
 from PIL import Image
 
 from competitions.cifar10.competition import CLASSES, Competition
-from pipeline.base.errors import UserError
-from pipeline.base.files import TEMPORARY
+from pipeline.base.errors import TEMPORARY, UserError
 from pipeline.competition.decoded import DecodedCache, file_hashes
 from pipeline.competition.prepare import prepare
 from pipeline.competition.prepared import open_prepared
@@ -323,6 +323,21 @@ def test_class_folders_are_hard_links_to_the_raw_files(raw, tmp_path):
     assert counts == {"train": 24, "valid": 6, "train_valid": 30, "test": 10}
     linked = target / "train_valid" / data.train["label"].iat[0] / "1.png"
     assert linked.samefile(raw / "train" / "1.png")
+
+
+def test_files_of_one_name_and_one_label_are_exported_by_their_ids(raw, tmp_path):
+    data = _prepare(raw, tmp_path)
+    data = replace(data, train=data.train.assign(label="cat"), classes=["cat"])
+    first, second = data.train["path"][:2]
+    other = raw / "more" / Path(first).name
+    other.parent.mkdir()
+    shutil.copy(second, other)
+    data.train.loc[1, ["image_id", "path"]] = ["more/2", str(other)]
+    folds = pd.DataFrame({"image_id": data.train["image_id"], "fold": 1})
+    export_class_folders(data, folds, tmp_path / "out")
+    made = sorted(path.name for path in (tmp_path / "out" / "train" / "cat").iterdir())
+    assert "1.png" in made and "more_2.png" in made and len(made) == 30
+    assert (tmp_path / "out" / "train" / "cat" / "more_2.png").samefile(other)
 
 
 def test_true_kaggle_pngs_pair_with_the_full_labels_file(real_data, tmp_path, capfd):

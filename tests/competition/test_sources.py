@@ -220,6 +220,16 @@ def test_an_edited_sample_module_is_noticed(
     assert not (source.raw / "mark").exists()
 
 
+@pytest.mark.parametrize("name", ["sample.json", "truth.parquet", "raw/test/1.png"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"[1]"), Path.unlink])
+def test_a_damaged_sample_is_generated_again(paths: Paths, name: str, damage) -> None:
+    source = find_source(Competition(), paths, "sample")
+    damage(source.raw.parent / name)
+    source = find_source(Competition(), paths, "sample")
+    assert (source.raw / "test" / "1.png").read_text() == "seed 0"
+    assert source.truth is not None and pd.read_parquet(source.truth)["label"].tolist() == ["cat"]
+
+
 def test_a_failing_generator_leaves_nothing(paths: Paths) -> None:
     class Failing(Competition):
         def make_sample(self, raw: Path, seed: int) -> pd.DataFrame:

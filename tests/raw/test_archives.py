@@ -19,8 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.base.errors import UserError
-from pipeline.base.files import TEMPORARY
+from pipeline.base.errors import TEMPORARY, UserError
 from pipeline.raw.archives import archive_stem, extract
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from pipeline.base.errors import UserError
-from pipeline.base.files import TEMPORARY, file_hash
+from pipeline.base.errors import TEMPORARY, UserError
+from pipeline.base.files import file_hash
 from pipeline.raw.files import RawFiles, open_raw
 
 

@@ -39,6 +39,7 @@ class Finished:
     ----------
     config_name, config : the entry of CONFIGS and its JSON.
     folds : the fold of each image with an out-of-fold prediction, by image id.
+    planned : how many folds there are to be; None where it has them all.
     histories : training curves by name; empty for a run made of runs.
     minutes : training time.
     """
@@ -50,6 +51,7 @@ class Finished:
     folds: pd.Series
     histories: dict[str, pd.DataFrame]
     minutes: float
+    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,45 @@ def deliver(
     """
     run = finished.run
     decided = decided_run(finished, competition, data)
-    test, evaluation = decided.test, evaluation_of(competition, data.train, decided.oof, data.classes)
-    scores = scores_of(finished, evaluation)
+    evaluation = evaluation_of(competition, data.train, decided.oof, data.classes)
+    scores = {**scores_of(finished, evaluation), **evaluation.extra}
     _keep(run, competition, scores)
     if source.truth is not None:
         name = f"sample_test_{competition.metric.name}"
         hidden = pd.read_parquet(source.truth)
-        scores[name] = evaluation_of(competition, hidden, test, data.classes).score
+        scores[name] = evaluation_of(competition, hidden, decided.test, data.classes).score
         say(f"sample test {competition.metric.name} {scores[name]:.4f} on its hidden labels")
+    path, about = _write(finished, competition, data, source, submissions, decided, scores)
+    run.finish(about)
+    return Delivered(path, about, _report(finished, evaluation, data, about))
+
+
+def deliver_so_far(
+    finished: Finished, competition: Competition, data: Prepared, source: Source, submissions: Path
+) -> Path:
+    """Score, write and record a run that has some of its folds: nothing that only looks at them, and no mark
+    that it is finished.
+
+    Raises
+    ------
+    UserError : as `deliver`.
+    """
+    decided = decided_run(finished, competition, data)
+    scores = scores_of(finished, evaluation_of(competition, data.train, decided.oof, data.classes))
+    return _write(finished, competition, data, source, submissions, decided, scores)[0]
+
+
+def _write(
+    finished: Finished,
+    competition: Competition,
+    data: Prepared,
+    source: Source,
+    submissions: Path,
+    decided: Decided,
+    scores: dict[str, Any],
+) -> tuple[Path, dict[str, Any]]:
+    """Write the submission with its facts beside it, and the run's row of the ledger."""
+    run, test = finished.run, decided.test
     path = submissions / f"{run.name}.csv"
     form = competition.submission_format(data.classes)
     frame = competition.to_submission(test, rows_by_id(data.test, test["image_id"]), data.classes)
@@ -93,6 +126,7 @@ def deliver(
             "sha256": file_hash(path),
             "rows": len(rows),
             **scores,
+            "folds_planned": finished.planned or len(scores["folds"]),
             **({} if decided.fitted is None else {"decision": decided.fitted}),
             "minutes": round(finished.minutes, 2),
             "versions": versions(),
@@ -100,9 +134,8 @@ def deliver(
         }
     )
     write_json(path.with_suffix(".json"), about)
-    run.finish(about)
     record(submissions / "ledger.csv", _ledger_row(finished, competition, about))
-    return Delivered(path, about, _report(finished, evaluation, data, about))
+    return path, about
 
 
 def decided_run(finished: Finished, competition: Competition, data: Prepared) -> Decided:
@@ -113,14 +146,15 @@ def decided_run(finished: Finished, competition: Competition, data: Prepared) ->
 
 
 def kept_scores(finished: Finished, competition: Competition, data: Prepared) -> dict[str, Any]:
-    """A run's scores, as `scores_of` gives them: read where they were computed before, of the same
-    predictions by the same code, else computed and kept in the run."""
+    """A run's scores, as `scores_of` gives them, and the further ones: read where they were computed before,
+    of the same predictions by the same code, else computed and kept in the run."""
     identity = _scored(finished.run, competition)
     kept = read_json(finished.run.folder / EVALUATION) or {}
     if kept.get("identity") == identity:
         return {name: math.nan if value is None else value for name, value in kept["scores"].items()}
     oof = decided_run(finished, competition, data).oof
-    scores = scores_of(finished, evaluation_of(competition, data.train, oof, data.classes))
+    evaluation = evaluation_of(competition, data.train, oof, data.classes)
+    scores = {**scores_of(finished, evaluation), **evaluation.extra}
     _keep(finished.run, competition, scores)
     return scores
 
@@ -138,7 +172,7 @@ def _keep(run: Run, competition: Competition, scores: dict[str, Any]) -> None:
 
 
 def scores_of(finished: Finished, evaluation: Evaluation) -> dict[str, Any]:
-    """The metric over all out-of-fold predictions, on each fold with its spread, and the further scores."""
+    """The metric over all out-of-fold predictions, and on each fold with its spread."""
     name = evaluation.competition.metric.name
     folds = evaluation.fold_scores(finished.folds.loc[evaluation.predictions["image_id"]].to_numpy())
     spread = float(pd.Series(folds).std(ddof=0))
@@ -148,7 +182,7 @@ def scores_of(finished: Finished, evaluation: Evaluation) -> dict[str, Any]:
     )
     if math.isnan(evaluation.score):
         say(f"warning: {name} is not defined on these images: the run counts as worse than any with a score")
-    return {f"cv_{name}": evaluation.score, "cv_std": spread, "folds": folds, **evaluation.extra}
+    return {f"cv_{name}": evaluation.score, "cv_std": spread, "folds": folds}
 
 
 def _ledger_row(finished: Finished, competition: Competition, about: dict[str, Any]) -> LedgerRow:
@@ -166,6 +200,7 @@ def _ledger_row(finished: Finished, competition: Competition, about: dict[str, A
         cv_score=math.nan if cv is None else round(cv, 6),
         cv_std=math.nan if about["cv_std"] is None else round(about["cv_std"], 6),
         folds=len(about["folds"]),
+        folds_planned=about["folds_planned"],
         rows=about["rows"],
         sha256=about["sha256"],
         minutes=about["minutes"],

@@ -2,7 +2,7 @@
 taken as it is."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -34,12 +34,13 @@ from pipeline.experiment.sharing import (
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
-from pipeline.runs.run import Run, open_run, read_frame, read_json, runs_beside, save_frame
+from pipeline.runs.run import TRAINED, Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import is_cut, read_history
 from pipeline.training.job import FoldJob, Listener, NoListener
 from pipeline.training.loop import train_fold
 
+SPLITS = ("oof", "test")
 CONTINUED = "continued.json"
 """In a run's folder: when it went on under other code than it began with, and which."""
 
@@ -191,17 +192,27 @@ class Experiment:
         cut = is_cut(read_history(folder), train, self.competition.metric)
         mark_trained(folder, identity, train.keep, train.max_minutes if cut else None)
 
-    def predict(self) -> None:
-        """Out-of-fold and test predictions of every fold; trains what is not trained yet."""
-        for fold in self.fold_numbers:
-            self.train_fold(fold)
-            missing = [split for split in ("oof", "test") if not self._take_prediction(fold, split)]
-            if missing:
-                path = self.run.fold(fold) / f"{self.config.train.keep}.pt"
-                checkpoint = Checkpoint.load(path, type(self.config))
-                model = checkpoint.build(self.competition.task, torch.device(self.device))
-                for split in missing:
-                    self._predict_split(fold, split, checkpoint, model)
+    def predict_fold(self, fold: int) -> None:
+        """Out-of-fold and test predictions of one fold; trains it where it is not trained yet."""
+        self.train_fold(fold)
+        missing = [split for split in SPLITS if not self._take_prediction(fold, split)]
+        if missing:
+            path = self.run.fold(fold) / f"{self.config.train.keep}.pt"
+            checkpoint = Checkpoint.load(path, type(self.config))
+            model = checkpoint.build(self.competition.task, torch.device(self.device))
+            for split in missing:
+                self._predict_split(fold, split, checkpoint, model)
+
+    def predicted_folds(self) -> list[int]:
+        """The folds whose predictions are there."""
+        return [
+            fold for fold in self.fold_numbers if all(self._is_predicted(fold, split) for split in SPLITS)
+        ]
+
+    def _is_predicted(self, fold: int, split: str) -> bool:
+        folder = self.run.fold(fold)
+        there = (folder / f"{split}.parquet").exists()  # else nothing needs to be known, or measured, for it
+        return there and prediction_is_there(folder, split, self.prediction_identity(fold, split))
 
     def _take_prediction(self, fold: int, split: str) -> bool:
         """Whether a split's predictions are there, or can be taken from an equal fold of another run."""
@@ -238,12 +249,23 @@ class Experiment:
         save_frame(frame, folder / f"{split}.parquet")
         mark_predicted(folder, split, identity)
 
-    def finish(self) -> None:
-        """Predict, and join the folds' predictions into the run's oof.parquet and test.parquet."""
-        self.predict()
+    def finish(self, after_fold: Callable[[], None] = lambda: None) -> None:
+        """Train and predict one fold after the other, then join their predictions.
+
+        Parameters
+        ----------
+        after_fold : called as soon as a fold is predicted.
+        """
+        for fold in self.fold_numbers:
+            self.predict_fold(fold)
+            after_fold()
+        self.join(self.fold_numbers)
+
+    def join(self, folds: Sequence[int]) -> None:
+        """Join the predictions of these folds into the run's oof.parquet and test.parquet."""
         frames = {
-            split: [read_frame(self.run.fold(fold) / f"{split}.parquet") for fold in self.fold_numbers]
-            for split in ("oof", "test")
+            split: [read_frame(self.run.fold(fold) / f"{split}.parquet") for fold in folds]
+            for split in SPLITS
         }
         oof = pd.concat(frames["oof"], ignore_index=True)
         order = self.data.train["image_id"][self.data.train["image_id"].isin(oof["image_id"])]
@@ -254,7 +276,8 @@ class Experiment:
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Each trained fold's history, by name."""
-        read = {fold: read_history(self.run.fold(fold)) for fold in self.fold_numbers}
+        trained = [fold for fold in self.fold_numbers if (self.run.fold(fold) / TRAINED).exists()]
+        read = {fold: read_history(self.run.fold(fold)) for fold in trained}
         return {f"fold {fold}": pd.DataFrame([vars(row) for row in rows]) for fold, rows in read.items()}
 
     def minutes(self) -> float:

@@ -33,6 +33,8 @@ class LedgerRow:
     cv_score : the metric over all out-of-fold predictions; cv_std: its spread over folds (0 with one fold).
         NaN, where the images leave it undefined, is an empty cell, and so is infinity.
     sha256 : of the submission file.
+    folds : how many folds made the file and the score; fewer than ``folds_planned`` where the run is not
+        finished, or its time limit left no more.
     minutes : wall time of training and prediction, all folds.
     """
 
@@ -47,6 +49,7 @@ class LedgerRow:
     cv_score: float
     cv_std: float
     folds: int
+    folds_planned: int
     rows: int
     sha256: str
     minutes: float

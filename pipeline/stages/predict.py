@@ -1,5 +1,6 @@
 """Predict out-of-fold and test images with every fold; trains what is not trained yet."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.experiment.experiment import Experiment
@@ -20,8 +21,13 @@ def run(context: Context, options: Options) -> str:
     return "runs: " + " ".join(str(experiment.run.folder) for experiment in experiments)
 
 
-def predict_all(experiments: list[Experiment]) -> None:
-    """Train and predict what is missing of each."""
+def predict_all(experiments: list[Experiment], after_fold: Callable[[], None] = lambda: None) -> None:
+    """Train and predict what is missing of each.
+
+    Parameters
+    ----------
+    after_fold : called as soon as a fold is predicted.
+    """
     for experiment in experiments:
         with experiment.run.lock():
-            experiment.finish()
+            experiment.finish(after_fold)

@@ -9,6 +9,7 @@ from pipeline.stages.experiments import default_name, experiments_of
 from pipeline.stages.finish import deliver_again, deliver_run, finished_run, run_of
 from pipeline.stages.options import OutOptions, RunOptions
 from pipeline.stages.predict import predict_all
+from pipeline.stages.so_far import SoFar
 from pipeline.stages.upload import upload_unasked
 
 
@@ -32,7 +33,7 @@ def run(context: Context, options: Options) -> str:
     chosen = run_of(experiments, name, context)
     path = deliver_again(chosen, context, options.out, options.format)
     if path is None:
-        predict_all(experiments)
+        predict_all(experiments, SoFar(experiments, name, context, options.out).deliver)
         finished = finished_run(experiments, name, context)
         path = deliver_run(finished, context, options.track, options.out, options.format)
     upload_unasked(context, options.track, chosen.name)  # last: what Kaggle says is no part of the result

@@ -103,6 +103,7 @@ class Place:
                 cv_score=0.9,
                 cv_std=0.0,
                 folds=1,
+                folds_planned=1,
                 rows=3,
                 sha256=file_hash(path),
                 minutes=7.5,

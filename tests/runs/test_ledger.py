@@ -22,6 +22,7 @@ ROW = LedgerRow(
     cv_score=0.875,
     cv_std=0.0,
     folds=1,
+    folds_planned=1,
     rows=10000,
     sha256="ab" * 32,
     minutes=7.5,
@@ -32,10 +33,10 @@ def test_a_first_row_makes_the_file(tmp_path):
     ledger = tmp_path / "cifar" / "ledger.csv"
     record(ledger, ROW)
     assert ledger.read_text() == (
-        "run,date,config,digest,git_sha,data,metric,better,cv_score,cv_std,folds,rows,sha256,minutes,"
+        "run,date,config,digest,git_sha,data,metric,better,cv_score,cv_std,folds,folds_planned,rows,sha256,minutes,"
         "uploaded,reference,lb_public,lb_private\n"
         "fast-20260101-0123abcd,2026-01-01T12:00:00,fast,0123abcd,c0ffee,kaggle,accuracy,larger,"
-        f"0.875,0.0,1,10000,{'ab' * 32},7.5,,,,\n"
+        f"0.875,0.0,1,1,10000,{'ab' * 32},7.5,,,,\n"
     )
 
 

@@ -65,6 +65,7 @@ def _add(
         cv_score=round(cv, 6),
         cv_std=0.0 if folds == 1 else round(0.002 + 0.0004 * (number % 7), 6),
         folds=folds,
+        folds_planned=folds,
         rows=10000,
         sha256=digest(run, 64),
         minutes=round(1.3 + 7.7 * (number % 11), 2),

@@ -133,6 +133,7 @@ def a_row(**changes) -> LedgerRow:
         "cv_score": 0.25,
         "cv_std": 0.0,
         "folds": 1,
+        "folds_planned": 1,
         "rows": 10,
         "sha256": "s",
         "minutes": 2.0,

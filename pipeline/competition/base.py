@@ -69,6 +69,9 @@ class Competition(ABC):
     levels: tuple[float, float] | tuple[Sequence[float], Sequence[float]] | None = None
     """Stored values of black and white, of all channels or of each, in images of more than 8 bits; what is
     outside is cut off. None: the reader knows them, or they are measured on training images."""
+    may_mirror: bool = True
+    """Whether an image mirrored from left to right still shows its truth. False (text, left and right):
+    neither training nor prediction mirrors, whatever the config's default, and who asks for it is refused."""
     kaggle_slug: str | None = None
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None = None
@@ -117,7 +120,8 @@ class Competition(ABC):
 
     def augment(self, config: Any, preprocess: Preprocess) -> A.Compose | None:
         """Random transform of a training image with its truth, as `Task.train_transform` makes it, instead
-        of the task's own; None keeps that. It ends at the network's input size, ``preprocess.size``."""
+        of the task's own; None keeps that. It ends at the network's input size, ``preprocess.shape``: height
+        and width (of a square, ``preprocess.size`` is its side)."""
         return None
 
     def objective(self, config: Any, targets: Targets) -> Objective | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self, get_type_hints
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import digest
 from pipeline.config.groups import AugmentConfig, FoldConfig, Group, ModelConfig, PredictConfig, TrainConfig
 from pipeline.config.limits import option
@@ -39,6 +40,10 @@ class Config:
     def unused(self) -> dict[str, dict[str, str]]:
         """By group, every option that does nothing beside the other choices, with the reason."""
         found = {group.group: group.unused() for group in self.groups()}
+        if self.predict.flip and not self.augment.horizontal_flip:
+            found["predict"]["flip"] = (
+                "augment.horizontal_flip is off, so the network knows no mirrored image"
+            )
         return {name: members for name, members in found.items() if members}
 
     def effective(self) -> Self:
@@ -55,6 +60,19 @@ class Config:
             return self
         scale = 0.1 if self.model.pretrained or self.model.weights else 1.0
         return dataclasses.replace(self, train=dataclasses.replace(self.train, backbone_lr_scale=scale))
+
+    def predicting(self) -> PredictConfig:
+        """The options of prediction: no mirrored view where training mirrors nothing."""
+        return dataclasses.replace(self.predict, flip=self.predict.flip and self.augment.horizontal_flip)
+
+    def turns_squares(self) -> None:
+        """Raise UserError where an input that is no square is to be turned by a quarter."""
+        if self.predict.rot90 and not isinstance(self.model.image_size, int):
+            height, width = self.model.image_size
+            raise UserError(
+                f"--predict.rot90 turns the input on its side, and --model.image-size {height} {width} is no "
+                "square: take --predict.rot180, or one number"
+            )
 
     def changes_from(self, other: "Config") -> list[str]:
         """The options that differ from those of `other`, as typed: ``--train.lr 0.1 -> 0.2``."""

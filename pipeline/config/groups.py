@@ -5,14 +5,42 @@ None can be made with a value out of its limits: that raises UserError.
 Field docstrings are the command line's help texts, so they say what a value means and in which unit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
 from pipeline.base.errors import UserError
 from pipeline.config.limits import COUNT, NATURAL, SEED, SHARE, Limit, check_limits
 
+ImageSize = int | tuple[int, int]
+"""Of images in pixels: the side of a square, or height and width."""
+
 Precision = Literal["auto", "on", "off"]
 """Of mixed precision; auto is measured, see `pipeline.experiment.precision`."""
+
+
+def sides(size: ImageSize) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def named_size(size: ImageSize) -> str:
+    """A size for people: ``224``, or ``96 x 320`` for height and width."""
+    return " x ".join(map(str, [size] if isinstance(size, int) else size))
+
+
+def one_or_two(size: ImageSize | Sequence[int]) -> ImageSize:
+    """A size as it is told: one number for a square, else height and width.
+
+    Raises UserError for any other count of numbers.
+    """
+    if not isinstance(size, Sequence):
+        return size
+    if len(size) != 2:
+        raise UserError(
+            f"--model.image-size is {tuple(size)}, and must be one number, or height and width: two"
+        )
+    return size[0] if size[0] == size[1] else (size[0], size[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +95,20 @@ class ModelConfig(Group):
     group: ClassVar[str] = "model"
     name: str = "podium_cifarnet"
     """Any timm model name, or podium_cifarnet, a small fast network for 32 x 32 images."""
-    image_size: Annotated[int, Limit(8, 8192)] = 32
-    """Side of the square network input in pixels."""
+    image_size: Annotated[ImageSize, Limit(8, 8192)] = 32
+    """Pixels of the network's input: the side of a square, or height and width, such as 96 320."""
+    fit: Literal["resize", "letterbox", "center_crop", "native"] = "resize"
+    """How an image of another shape becomes the network's input."""
     pretrained: bool = False
     """Start from published weights: timm's hub, or its cache, or `weights`. Never silently without."""
     grad_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
     weights: str | None = None
     """Start from this checkpoint instead: a file, or a folder that holds one, such as a mounted dataset."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", one_or_two(self.image_size))
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +241,22 @@ class PredictConfig(Group):
 
     group: ClassVar[str] = "predict"
     flip: bool = True
-    """Also the mirrored image."""
+    """Also the mirrored image, where training mirrors images too (`augment.horizontal_flip`)."""
+    vertical_flip: bool = False
+    """Also the image upside down, mirrored."""
+    rot180: bool = False
+    """Also the image turned by half."""
+    rot90: bool = False
+    """Also the image turned by one, two and three quarters."""
     batch_size: Annotated[int, COUNT] = 500
     """Most images (tiles, where there are) per forward pass; large ones are fewer. Does not change the
     result, or with `amp` by rounding only."""
     amp: Precision = "auto"
     """Mixed precision, as for training; timed apart from it."""
+
+    def unused(self) -> dict[str, str]:
+        """See Group."""
+        return {"rot180": "predict.rot90 turns by half, too"} if self.rot90 else {}
 
     def plain(self) -> Self:
         """The same without test-time augmentation, for the validation after each epoch."""

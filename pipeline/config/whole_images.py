@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pipeline.base.errors import UserError
-from pipeline.config.groups import AugmentConfig, PredictConfig
+from pipeline.config.groups import AugmentConfig, ImageSize, PredictConfig, sides
 from pipeline.config.limits import NATURAL, SHARE, Limit
 
 
@@ -61,8 +61,9 @@ class ViewPredict(PredictConfig):
         return type(self)(flip=False, shift=0, crops=1, batch_size=self.batch_size, amp=self.amp)
 
 
-def check_fit(augment: ImageAugment, predict: ViewPredict, size: int) -> None:
-    """Raise UserError where padding, shift or hole do not fit an image of `size` pixels a side."""
+def check_fit(augment: ImageAugment, predict: ViewPredict, image_size: ImageSize) -> None:
+    """Raise UserError where padding, shift or hole do not fit an image of this size."""
+    size = min(sides(image_size))
     pad = augment.pad if augment.crop == "pad" else 0
     # A mirror has no more to show than the image but one row.
     limits = {
@@ -73,5 +74,6 @@ def check_fit(augment: ImageAugment, predict: ViewPredict, size: int) -> None:
     for name, (value, most) in limits.items():
         if value > most:
             raise UserError(
-                f"--{name} is {value}, and an image of {size} pixels (--model.image-size) allows {most}"
+                f"--{name.replace('_', '-')} is {value}, and an image of {size} pixels (--model.image-size) "
+                f"allows {most}"
             )

@@ -239,7 +239,7 @@ class Experiment:
             rows=rows,
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,
-            config=self.precise.predict,
+            config=self.precise.predicting(),
             workers=self.config.train.workers,
             device=torch.device(self.device),
             folder=folder / split,

@@ -1,6 +1,9 @@
 """Augmentation of whole images, twice: albumentations for single images of any size, and batches of small
 packed images. Both take uint8 0..255 or float32 0..1, and give the same."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import albumentations as A
@@ -11,33 +14,15 @@ import torch.nn.functional as F
 from torchvision.transforms import v2
 
 from pipeline.base.errors import UserError
-from pipeline.config.groups import AugmentConfig
+from pipeline.config.groups import AugmentConfig, ImageSize, sides
 from pipeline.config.whole_images import ImageAugment
 from pipeline.inputs.preprocess import DOWNSCALE, INTERPOLATION, Preprocess, mean_color, whole_image
 
 
 def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
-    """Random transform of one image (height, width, C) to (size, size, C)."""
-    size, interpolation = preprocess.size, INTERPOLATION[preprocess.interpolation]
-    if augment.crop == "resized":
-        crop = [
-            A.RandomResizedCrop(
-                (size, size),
-                (augment.min_area, 1.0),
-                interpolation=interpolation,
-                area_for_downscale=DOWNSCALE,
-            )
-        ]
-    elif augment.crop == "pad":
-        crop = [
-            A.SmallestMaxSize(size, interpolation=interpolation, area_for_downscale=DOWNSCALE),
-            A.Pad(augment.pad, border_mode=cv2.BORDER_REFLECT_101),
-            A.RandomCrop(size, size),
-        ]
-    else:
-        crop = whole_image(preprocess)
-    steps = [
-        *crop,
+    """Random transform of one image of any size to one of the input's, (H, W, C)."""
+    steps: list[A.BasicTransform] = [
+        *_crop(augment, preprocess),
         *affine(augment, augment.shift, augment.zoom, border=cv2.BORDER_REFLECT_101),
         *flips_and_colors(augment, preprocess),
         *_policy(augment, preprocess),
@@ -47,7 +32,63 @@ def train_transform(augment: ImageAugment, preprocess: Preprocess) -> A.Compose:
     if augment.cutout:
         side = (augment.cutout, augment.cutout)
         steps.append(A.CoarseDropout((1, 1), side, side, fill=mean_color(preprocess), p=1.0))
-    return A.Compose(steps)
+    return A.Compose([*steps])
+
+
+def _crop(augment: ImageAugment, preprocess: Preprocess) -> Sequence[A.BasicTransform]:
+    """The steps that make the input's size, with images shaped as evaluation shapes them."""
+    if augment.crop == "resized":
+        return _resized_crop(augment.min_area, preprocess)
+    if augment.crop == "none":
+        return whole_image(preprocess)
+    covering = A.SmallestMaxSize(
+        max_size=None,
+        max_size_hw=preprocess.shape,
+        interpolation=INTERPOLATION[preprocess.interpolation],
+        area_for_downscale=DOWNSCALE,
+    )
+    return [
+        # Of what evaluation shows the middle of, all that covers the input.
+        *([covering] if preprocess.fit == "center_crop" else whole_image(preprocess)),
+        A.Pad(augment.pad, border_mode=cv2.BORDER_REFLECT_101),
+        A.RandomCrop(*preprocess.shape),
+    ]
+
+
+def _resized_crop(min_area: float, preprocess: Preprocess) -> Sequence[A.BasicTransform]:
+    """A random part of what evaluation shows, at the size of the input."""
+    height, width = preprocess.shape
+    options: dict[str, Any] = {
+        "size": preprocess.shape,
+        "scale": (min_area, 1.0),
+        "interpolation": INTERPOLATION[preprocess.interpolation],
+        "area_for_downscale": DOWNSCALE,
+    }
+    if preprocess.fit == "resize":
+        return [_SquashedCrop(**options)]
+    before = []
+    if preprocess.fit == "letterbox":  # so large that the smallest crop has as many pixels as the input
+        tall, broad = (math.ceil(side / min_area**0.5) for side in preprocess.shape)
+        before = whole_image(replace(preprocess, size=(tall, broad)))
+    narrow, wide = (one * width / height for one in CROP_RATIOS)
+    return [*before, A.RandomResizedCrop(**options, ratio=(narrow, wide))]
+
+
+class _SquashedCrop(A.RandomResizedCrop):
+    """A random part of an image whose sides are measured in shares of the image's: it is squashed as the
+    whole image is."""
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, tuple[int, int, int, int]]:
+        """See albumentations."""
+        height, width = params["shape"][:2]
+        fine = 1 << 16  # the square from which the part is drawn
+        found = super().get_params_dependent_on_data({**params, "shape": (fine, fine)}, data)
+        left, top, right, bottom = found["crop_coords"]
+        x, y = (int(left * width / fine), int(top * height / fine))
+        x2, y2 = round(right * width / fine), round(bottom * height / fine)
+        return {"crop_coords": (x, y, max(x + 1, x2), max(y + 1, y2))}
 
 
 def flips_and_colors(augment: AugmentConfig, preprocess: Preprocess) -> list[A.BasicTransform]:
@@ -150,13 +191,15 @@ class _Torchvision(A.ImageOnlyTransform):
         return changed.permute(1, 2, 0).contiguous().numpy()
 
 
+CROP_RATIOS = (3 / 4, 4 / 3)
+"""Proportions of random crops, relative to those of the input."""
 SINGLY = ("color_jitter", "rotate", "shear", "shift", "zoom", "blur", "noise", "erase")
 """Options that only single images can follow; 0 is off."""
 
 
-def batched_is_enough(augment: ImageAugment, packed_size: tuple[int, int] | None, size: int) -> bool:
+def batched_is_enough(augment: ImageAugment, packed_size: tuple[int, int] | None, size: ImageSize) -> bool:
     """Whether `augment_batch` can do all that `augment` asks for, on packed images of `packed_size`."""
-    if packed_size != (size, size) or augment.crop == "resized" or augment.policy != "none":
+    if packed_size != sides(size) or augment.crop == "resized" or augment.policy != "none":
         return False
     return not any(getattr(augment, name) for name in SINGLY)
 

@@ -58,7 +58,7 @@ class Images:
 
 
 BatchTransform = Callable[[torch.Tensor, Preprocess], torch.Tensor]
-"""Random change of a uint8 or float32 batch (B, C, S, S) on its device, by torch's generator."""
+"""Random change of a uint8 or float32 batch (B, C, H, W) on its device, by torch's generator."""
 
 
 class Targets(Protocol):
@@ -70,7 +70,7 @@ class Targets(Protocol):
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
         """The image at `index`, which `read` decodes, and its truth, both transformed.
 
-        Returns the pixels, (S, S, C), and anything `batch` understands.
+        Returns the pixels, (H, W, C), and anything `batch` understands.
         """
         ...
 
@@ -117,7 +117,7 @@ class TrainingBatches:
         return len(self.rows) * self.train.passes // self.batch_size
 
     def epoch(self, seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        """Yield (images float32 (B, C, S, S), targets) on the device.
+        """Yield (images float32 (B, C, H, W), targets) on the device.
 
         Draws from torch's global generator, which it seeds with `seed`.
         """
@@ -168,12 +168,12 @@ def evaluation_batches(
     workers: int,
     device: torch.device,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Yield (image ids, images float32 (B, C, S, S)) for every row once, in order; nothing is random or
+    """Yield (image ids, images float32 (B, C, H, W)) for every row once, in order; nothing is random or
     dropped."""
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     ids = images.frame["image_id"].to_numpy()
     packed = images.packed
-    if packed is not None and images.packed_size == (preprocess.size, preprocess.size):
+    if packed is not None and images.packed_size == preprocess.shape:
         loaded = (
             torch.from_numpy(np.ascontiguousarray(packed[batch])).permute(0, 3, 1, 2) for batch in batches
         )
@@ -205,7 +205,7 @@ class _Examples(Dataset):
 
 
 class _TransformedImages(Dataset):
-    """Item ``rows`` is one batch (B, C, S, S) of images to evaluate."""
+    """Item ``rows`` is one batch (B, C, H, W) of images to evaluate."""
 
     def __init__(self, images: Images, transform: A.Compose) -> None:
         self.images, self.transform = images, transform

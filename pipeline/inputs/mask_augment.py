@@ -5,17 +5,25 @@ import cv2
 
 from pipeline.config.scales import ScaledAugment
 from pipeline.inputs.augment import affine, flips_and_colors
-from pipeline.inputs.preprocess import DOWNSCALE, MASK_INTERPOLATION, PadIfNeeded, Preprocess, mean_color
+from pipeline.inputs.preprocess import (
+    DOWNSCALE,
+    MASK_INTERPOLATION,
+    PadIfNeeded,
+    Preprocess,
+    letterbox,
+    mean_color,
+    squash,
+)
 
 
 def segmentation_transform(augment: ScaledAugment, preprocess: Preprocess, ignore: int) -> A.Compose:
-    """Random transform of an image and its mask together: rescaled, padded where too small,
-    cropped, turned.
+    """Random transform of an image and its mask together: brought to the size at which images are looked at,
+    rescaled, padded where too small, cropped, turned.
 
     Where there is no image the mask gets `ignore`, so that what is not there is not learnt.
     """
-    size = preprocess.size
     steps = [
+        *fitted(preprocess),
         A.RandomScale(
             (augment.min_scale - 1, augment.max_scale - 1),
             interpolation=cv2.INTER_LINEAR,
@@ -24,15 +32,21 @@ def segmentation_transform(augment: ScaledAugment, preprocess: Preprocess, ignor
             p=1.0,
         ),
         PadIfNeeded(
-            size,
-            size,
+            *preprocess.shape,
             border_mode=cv2.BORDER_CONSTANT,
             position="random",
             fill=mean_color(preprocess),
             fill_mask=ignore,
         ),
-        A.RandomCrop(size, size),
+        A.RandomCrop(*preprocess.shape),
         *affine(augment, fill=mean_color(preprocess), fill_mask=ignore),
         *flips_and_colors(augment, preprocess),
     ]
     return A.Compose(steps)
+
+
+def fitted(preprocess: Preprocess) -> list[A.BasicTransform]:
+    """Steps that bring an image and its mask to the size at which images are looked at; none to their own."""
+    if preprocess.fit == "resize":
+        return [squash(preprocess)]
+    return letterbox(preprocess)[:1] if preprocess.fit == "letterbox" else []

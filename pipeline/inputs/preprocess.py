@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 # albumentations looks for a newer version of itself on the network when imported; a Kaggle kernel has none.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipeline.config.groups import ImageSize, one_or_two, sides
 from pipeline.networks.timm_network import TimmNetwork
 from pipeline.readers.decoding import Decoding
 
@@ -30,23 +31,30 @@ class Preprocess:
 
     Attributes
     ----------
-    size : side of the square input in pixels.
+    size : pixels of the input: the side of a square, or height and width.
     mean, std : per channel, of pixel values scaled to 0..1; as many as images have channels.
     interpolation : nearest, bilinear or bicubic.
-    crop_share : share of the shorter side that the evaluation crop keeps.
+    crop_share : share of the shorter side that ``center_crop`` keeps.
     decoding : how images were read that the network was trained on, without the reader; see
         `pipeline.readers.decoding`.
+    fit : how an image of another shape becomes the input, as the task's ``model.fit`` says.
     """
 
-    size: int
+    size: ImageSize
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bicubic"
     crop_share: float = 1.0
     decoding: dict[str, Any] = field(default_factory=dict)
+    fit: str = "center_crop"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", one_or_two(self.size))
 
     @classmethod
-    def of_model(cls, model: nn.Module, size: int, decoding: Decoding | None = None) -> "Preprocess":
+    def of_model(
+        cls, model: nn.Module, size: ImageSize, decoding: Decoding | None = None, fit: str = "center_crop"
+    ) -> "Preprocess":
         """What a timm model says of itself; the statistics of the training images where they are not
         photographs."""
         cfg = cast(TimmNetwork, model).pretrained_cfg
@@ -59,7 +67,13 @@ class Preprocess:
             interpolation if interpolation in INTERPOLATION else "bicubic",
             float(cfg.get("crop_pct") or 1.0),
             decoding.to_json() if decoding else {},
+            fit,
         )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return sides(self.size)
 
     @property
     def channels(self) -> int:
@@ -87,43 +101,63 @@ class Preprocess:
 
 
 def eval_transform(preprocess: Preprocess) -> A.Compose:
-    """Resize and centre crop of one image to (size, size, C); one of that size passes unchanged."""
+    """One image at the size of the input, (H, W, C); one of that size passes unchanged."""
     return A.Compose([*whole_image(preprocess)])
 
 
 def whole_image(preprocess: Preprocess) -> list[A.BasicTransform]:
-    """Steps that show the middle of an image at the size of the input."""
-    size = preprocess.size
-    return [_ResizeUnlessExact(preprocess), A.CenterCrop(size, size)]
+    """Steps that show an image at the size of the input, as ``preprocess.fit`` says."""
+    height, width = preprocess.shape
+    if preprocess.fit == "letterbox":
+        return letterbox(preprocess, INTERPOLATION[preprocess.interpolation], "center")
+    if preprocess.fit == "resize":
+        return [squash(preprocess, INTERPOLATION[preprocess.interpolation])]
+    return [_ResizeUnlessExact(preprocess), A.CenterCrop(height, width)]
+
+
+def squash(preprocess: Preprocess, interpolation: int = cv2.INTER_LINEAR) -> A.BasicTransform:
+    """Resize to the size of the input, whatever the image's proportions."""
+    return A.Resize(
+        *preprocess.shape,
+        interpolation=interpolation,
+        mask_interpolation=MASK_INTERPOLATION,
+        area_for_downscale=DOWNSCALE,
+    )
 
 
 class _ResizeUnlessExact(A.SmallestMaxSize):
-    """Resize the shorter side to size / crop_share, but leave an image alone that already has the input's
-    size."""
+    """Resize to cover the input / crop_share, but leave an image alone that already has the input's size."""
 
     def __init__(self, preprocess: Preprocess) -> None:
+        height, width = (round(side / preprocess.crop_share) for side in preprocess.shape)
         super().__init__(
-            round(preprocess.size / preprocess.crop_share),
+            max_size=None,
+            max_size_hw=(height, width),
             interpolation=INTERPOLATION[preprocess.interpolation],
             area_for_downscale=DOWNSCALE,
         )
-        self.exact = (preprocess.size, preprocess.size)
+        self.exact = preprocess.shape
 
     def apply(self, img: np.ndarray, scale: float, **params: Any) -> np.ndarray:
         return img if img.shape[:2] == self.exact else super().apply(img, scale, **params)
 
 
-def letterbox(preprocess: Preprocess) -> list[A.BasicTransform]:
-    """Resize the longer side to the network's, and pad at the right and the lower edge."""
-    size = preprocess.size
+def letterbox(
+    preprocess: Preprocess,
+    interpolation: int = cv2.INTER_LINEAR,
+    position: Literal["top_left", "center"] = "top_left",
+) -> list[A.BasicTransform]:
+    """Resize to the largest size that fits in the input, and pad at the right and the lower edge, or around
+    an image in the middle."""
     return [
         A.LongestMaxSize(
-            size,
-            interpolation=INTERPOLATION["bilinear"],
+            max_size=None,
+            max_size_hw=preprocess.shape,
+            interpolation=interpolation,
             mask_interpolation=MASK_INTERPOLATION,
             area_for_downscale=DOWNSCALE,
         ),
-        PadIfNeeded(size, size, position="top_left", fill=mean_color(preprocess)),
+        PadIfNeeded(*preprocess.shape, position=position, fill=mean_color(preprocess)),
     ]
 
 

@@ -105,7 +105,7 @@ def _predict_fold(
         rows=np.arange(len(images)),
         classes=checkpoint.classes,
         preprocess=checkpoint.preprocess,
-        config=replace(config.predict, amp=checkpoint.config.predict.amp),  # as it was measured
+        config=replace(config.predicting(), amp=checkpoint.config.predict.amp),  # as it was measured
         workers=config.train.workers,
         device=device,
         folder=folder,

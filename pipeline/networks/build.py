@@ -7,7 +7,7 @@ from torch import nn
 
 import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
 from pipeline.base.errors import UserError
-from pipeline.config.groups import ModelConfig
+from pipeline.config.groups import ImageSize, ModelConfig, named_size, sides
 from pipeline.networks.timm_network import TimmNetwork, classifier_parts, published_cfg
 from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
 
@@ -58,7 +58,7 @@ def build_classifier(
         raise UserError(f"{config.name} has no stochastic depth: leave out --model.drop-path") from error
     if not published and not hasattr(model, "init_from_images"):
         calm_head(model)
-    if config.image_size < SMALL_IMAGE:
+    if min(sides(config.image_size)) < SMALL_IMAGE:
         adapt_stem(model)
         _try_out(model, config, channels)
     if load and config.weights is not None:
@@ -84,23 +84,24 @@ def calm_head(model: nn.Module) -> None:
 def _try_out(model: nn.Module, config: ModelConfig, channels: int) -> None:
     """Run one blank image. Some networks have a fixed feature size deep inside, which shows only now."""
     try:
-        model.eval()(torch.zeros(1, channels, config.image_size, config.image_size))
+        model.eval()(torch.zeros(1, channels, *sides(config.image_size)))
     except Exception as error:
         raise UserError(
-            f"{config.name} cannot work on images of {config.image_size} pixels "
+            f"{config.name} cannot work on images of {named_size(config.image_size)} pixels "
             f"({reason(error)}): raise --model.image-size or choose another network"
         ) from error
     model.train()
 
 
-def size_options(name: str, image_size: int) -> dict:
+def size_options(name: str, image_size: ImageSize) -> dict:
     """Arguments that tell a fixed-size architecture (a transformer) its input size, and a patch size that
     fits it."""
     if not published_cfg(name).fixed_input_size:
         return {}
     options: dict = {"img_size": image_size}
-    if image_size < SMALL_IMAGE and "patch" in name:
-        options["patch_size"] = max(1, image_size // 8)
+    smaller = min(sides(image_size))
+    if smaller < SMALL_IMAGE and "patch" in name:
+        options["patch_size"] = max(1, smaller // 8)
     return options
 
 

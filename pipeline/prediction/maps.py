@@ -1,9 +1,10 @@
-"""Numbers for every pixel at the image's own size: whole or in tiles, over scales and flips."""
+"""Numbers for every pixel at the image's own size: whole or in tiles, over scales, flips and turns."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
@@ -11,10 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.config.scales import MapPredict
+from pipeline.inputs.mask_augment import fitted
 from pipeline.inputs.preprocess import normalise
 from pipeline.prediction.request import Request
 from pipeline.prediction.stored import save_map
 from pipeline.prediction.tiles import predict_tiled
+from pipeline.prediction.turns import turned, turned_back, turns_of
 
 Activate = Callable[[torch.Tensor], torch.Tensor]
 """From a network's float32 outputs (N, C, H, W) to numbers from 0 to 1 of the same shape."""
@@ -35,14 +38,18 @@ def predict_maps(
     dtype : see `save_map`.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
+    fit = A.Compose([*fitted(request.preprocess)])
     for row in request.rows:
         image_id = str(request.images.frame["image_id"].iat[row])
         path = map_path(request.folder, image_id)
         image = request.images.read(int(row))
         if not path.exists():
-            pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(request.device)
+            shown = np.array(fit(image=image)["image"])
+            pixels = torch.from_numpy(shown).permute(2, 0, 1)[None].to(request.device)
             normalised = normalise(pixels, request.preprocess)
-            values = image_map(model, normalised, request.config, request.preprocess.size, activate)
+            values = image_map(model, normalised, request.config, min(request.preprocess.shape), activate)
+            if shown.shape != image.shape:
+                values = F.interpolate(values[None], image.shape[:2], mode="bilinear", align_corners=False)[0]
             save_map(path, values.cpu().numpy(), dtype)
         height, width = image.shape[:2]
         yield pd.DataFrame(
@@ -58,7 +65,7 @@ def map_path(folder: Path, image_id: str) -> Path:
 def image_map(
     model: nn.Module, image: torch.Tensor, config: MapPredict, smallest: int, activate: Activate
 ) -> torch.Tensor:
-    """Mean over all scales and flips of the activated outputs, (C, H, W), of one normalised image
+    """Mean over all scales, flips and turns of the activated outputs, (C, H, W), of one normalised image
     (1, C, H, W).
 
     Parameters
@@ -74,9 +81,11 @@ def image_map(
         scaled = image
         if size != (height, width):
             scaled = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=scale < 1)
-        values = _one_view(model, scaled, config, activate)
-        if config.flip:
-            values = (values + _one_view(model, scaled.flip(3), config, activate).flip(3)) / 2
+        turns = turns_of(config)
+        total = _one_view(model, turned(scaled, turns[0]), config, activate)
+        for turn in turns[1:]:
+            total = total + turned_back(_one_view(model, turned(scaled, turn), config, activate), turn)
+        values = total / len(turns)
         if size != (height, width):
             values = F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
         views.append(values[0])

@@ -1,5 +1,6 @@
 """What to predict, and how."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -7,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 
-from pipeline.config.groups import PredictConfig
+from pipeline.config.groups import ImageSize, PredictConfig, sides
 from pipeline.inputs.batches import Images
 from pipeline.inputs.preprocess import Preprocess
 
@@ -38,7 +39,7 @@ class Request(Generic[PredictT]):
     folder: Path
 
 
-def images_at_once(config: PredictConfig, size: int) -> int:
-    """Images of `size` pixels a side in one forward pass: the config's number, or fewer where so many of that
+def images_at_once(config: PredictConfig, size: ImageSize) -> int:
+    """Images of this size in one forward pass: the config's number, or fewer where so many of that
     size could fill the memory."""
-    return max(1, min(config.batch_size, MOST_PIXELS // size**2))
+    return max(1, min(config.batch_size, MOST_PIXELS // math.prod(sides(size))))

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline.config.groups import ImageSize, sides
 from pipeline.config.whole_images import ViewPredict
 from pipeline.inputs.batches import evaluation_batches
 from pipeline.prediction.request import Request, images_at_once
+from pipeline.prediction.turns import Turn, turned, turns_of
 
 View = Callable[[torch.Tensor], torch.Tensor]
 
@@ -33,18 +35,18 @@ def view_means(
         yield ids, (total / len(views)).cpu()
 
 
-def tta_views(config: ViewPredict, size: int) -> list[View]:
-    """Every combination of crop, shift and flip as a function of a normalised batch (N, 3, size, size)."""
-    flips: list[View] = [_same, _flip] if config.flip else [_same]
-    return [_chain(*parts) for parts in product(_crops(config.crops, size), _shifts(config.shift), flips)]
+def tta_views(config: ViewPredict, size: ImageSize) -> list[View]:
+    """Every combination of crop, shift, flips and turns as a function of a normalised batch (N, C, H, W)."""
+    turns = [_turn(one) for one in turns_of(config)]
+    return [_chain(*parts) for parts in product(_crops(config.crops, size), _shifts(config.shift), turns)]
 
 
 def _same(batch: torch.Tensor) -> torch.Tensor:
     return batch
 
 
-def _flip(batch: torch.Tensor) -> torch.Tensor:
-    return batch.flip(3)
+def _turn(turn: Turn) -> View:
+    return lambda batch: turned(batch, turn)
 
 
 def _chain(*views: View) -> View:
@@ -68,18 +70,17 @@ def _shifts(pixels: int) -> list[View]:
     return [_same] + ([moved(pixels, pixels), moved(-pixels, -pixels)] if pixels else [])
 
 
-def _crops(count: int, size: int) -> list[View]:
-    side = size * 7 // 8
+def _crops(count: int, size: ImageSize) -> list[View]:
+    (height, width), (tall, wide) = sides(size), (side * 7 // 8 for side in sides(size))
 
     def corner(top: int, left: int) -> View:
         def apply(batch: torch.Tensor) -> torch.Tensor:
-            crop = batch[:, :, top : top + side, left : left + side]
+            crop = batch[:, :, top : top + tall, left : left + wide]
             return F.interpolate(
                 crop, size=batch.shape[2:], mode="bilinear", align_corners=False, antialias=True
             )
 
         return apply
 
-    edges = (0, size - side)
-    corners = product(edges, edges)
+    corners = product((0, height - tall), (0, width - wide))
     return [_same] + ([corner(top, left) for top, left in corners] if count == 5 else [])

@@ -72,9 +72,29 @@ def _changed(options: ConfigOptions, context: Context, name: str, member: Config
     if len(options.names) > 1 and config.model.weights and not member.model.pretrained:
         say(f"{name} asks for no pretrained weights and starts without: --model.weights is for others")
         config = replace(config, model=replace(config.model, weights=member.model.weights))
+    if not context.competition.may_mirror:
+        config = _unmirrored(config, context.arguments)
     refuse_unused(config, context.arguments)
     context.competition.task.check(config)
     return config
+
+
+MIRRORING = ("augment.horizontal_flip", "augment.vertical_flip", "predict.flip", "predict.vertical_flip")
+"""Options that show mirrored images."""
+
+
+def _unmirrored(config: Config, arguments: Sequence[str]) -> Config:
+    """Without mirrored images. Raises UserError where such are asked for, and not only the default."""
+    typed = {word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")}
+    asked = [full for full in (option(*name.split(".")) for name in MIRRORING) if full in typed]
+    asked += ["--augment.vertical-flip"] * config.augment.vertical_flip
+    asked += ["--predict.vertical-flip"] * config.predict.vertical_flip
+    if asked:
+        raise UserError(
+            f"{asked[0]} shows mirrored images, in which the competition says that its truth is another "
+            "(may_mirror = False): leave it out"
+        )
+    return replace(config, augment=replace(config.augment, horizontal_flip=False))
 
 
 def refuse_unused(config: Config, arguments: Sequence[str]) -> None:

@@ -63,7 +63,9 @@ def _sentence(box: str) -> str:
     """What a box of tyro's says before the first rule in it, which it breaks into lines."""
     lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
     text = " ".join(itertools.takewhile(lambda line: line.strip("─"), lines))
-    text = " ".join((text or box).split()).removeprefix("Error parsing ").rstrip(".")
+    text = (
+        " ".join((text or box).split()).removeprefix("Error parsing ").partition(" Got errors")[0].rstrip(".")
+    )
     return text.replace(". Expected", ", expected")
 
 

@@ -47,7 +47,7 @@ def _batches(experiment: Experiment, count: int) -> tuple[Preprocess, TrainingBa
     task, config, data = experiment.competition.task, experiment.config, experiment.data
     model = task.build_model(config, data.classes, load=False, channels=data.decoding.channels)
     preprocess, images = (
-        Preprocess.of_model(model, config.model.image_size, data.decoding),
+        Preprocess.of_model(model, config.model.image_size, data.decoding, config.model.fit),
         data.images("train"),
     )
     own = experiment.competition.augment(config, preprocess)

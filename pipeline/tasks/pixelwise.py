@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,13 @@ __all__ = ["ModelConfig", "PixelwiseConfig", "PixelwiseTask", "PredictConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(groups.ModelConfig):
-    """Which network, and what it starts from. `name` is the encoder; `image_size` the side of training
+    """Which network, and what it starts from. `name` is the encoder; `image_size` the size of training
     crops."""
 
+    fit: Literal["native", "resize", "letterbox"] = "native"
+    """The size at which images are looked at. native: their own, of which training crops `image_size`;
+    resize: squashed to `image_size`; letterbox: in proportion, as large as fits in it. Targets follow, and
+    predictions are brought back to the image's own size."""
     decoder: str = "fpn"
     """fcn, fcn8, or one of segmentation-models-pytorch (unet, fpn, deeplabv3plus, ...)."""
     drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
@@ -42,6 +46,11 @@ class PixelwiseConfig(config.Config):
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: ScaledAugment = field(default_factory=ScaledAugment)
     predict: PredictConfig = field(default_factory=PredictConfig)
+
+    def check(self) -> None:
+        """Turned images must fit the network, where it has one size of them."""
+        if self.model.fit != "native":
+            self.turns_squares()
 
 
 ConfigT = TypeVar("ConfigT", bound=PixelwiseConfig)

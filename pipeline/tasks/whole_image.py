@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import albumentations as A
 import numpy as np
@@ -29,6 +29,10 @@ from pipeline.tasks.task import Mixer, Task, unmixed
 class ModelConfig(groups.ModelConfig):
     """Which network, and what it starts from."""
 
+    fit: Literal["resize", "letterbox", "center_crop"] = "resize"
+    """How an image of another shape becomes the input. resize: all of it, squashed; letterbox: all of it in
+    proportion, with bars of the mean colour; center_crop: its middle in proportion, as published networks
+    are measured: what lies outside is never seen."""
     drop_rate: Annotated[float, Limit(0, 0.95)] = 0.0
     """Dropout before the classifier."""
     drop_path: Annotated[float, Limit(0, 0.95)] = 0.0
@@ -44,7 +48,8 @@ class WholeImageConfig(config.Config):
     predict: ViewPredict = field(default_factory=ViewPredict)
 
     def check(self) -> None:
-        """Padding, shifts and holes must fit the image."""
+        """Padding, shifts and holes must fit the image, and turned images the network."""
+        self.turns_squares()
         check_fit(self.augment, self.predict, self.model.image_size)
 
 

@@ -58,7 +58,8 @@ def start(job: FoldJob) -> Started:
     model = channels_last(task.build_model(job.config, opened.classes, channels=decoding.channels), device)
     if job.config.model.grad_checkpointing:
         checkpoint_gradients(model)
-    preprocess = Preprocess.of_model(model, job.config.model.image_size, decoding)
+    about = job.config.model
+    preprocess = Preprocess.of_model(model, about.image_size, decoding, about.fit)
     batches = opened.batches(preprocess)
     init_from_images: Callable[[torch.Tensor], None] | None = getattr(model, "init_from_images", None)
     if init_from_images is not None:

@@ -181,6 +181,14 @@ OUT_OF_LIMITS = [
     (FoldConfig, {"valid_ratio": 1.5}, "--folds.valid-ratio is 1.5, and must be from 0.001 to 0.999"),
     (ModelConfig, {"image_size": 100000}, "--model.image-size is 100000, and must be from 8 to 8192"),
     (ModelConfig, {"image_size": 0}, "--model.image-size is 0, and must be from 8 to 8192"),
+    (ModelConfig, {"image_size": (96, 9000)}, "--model.image-size is 9000, and must be from 8 to 8192"),
+    (ModelConfig, {"image_size": (96, 96, 3)}, "--model.image-size is (96, 96, 3), and must be one number"),
+    (
+        segmentation.ModelConfig,
+        {"fit": "center_crop"},
+        "--model.fit is 'center_crop', and must be one of nat",
+    ),
+    (detection.ModelConfig, {"fit": "native"}, "--model.fit is 'native', and must be one of letterbox, res"),
     (classification.ModelConfig, {"drop_rate": 1.0}, "--model.drop-rate is 1.0, and must be from 0 to 0.95"),
     (
         classification.AugmentConfig,
@@ -242,6 +250,11 @@ class TestLimits:
     def test_the_limits_themselves_are_legal(self):
         assert FoldConfig(seed=2**32 - 1, count=1000).count == 1000
         assert ModelConfig(image_size=8).image_size == 8
+
+    def test_a_square_is_the_same_however_it_is_told(self):
+        assert ModelConfig(image_size=(96, 96)) == ModelConfig(image_size=96)
+        oblong = changed(classification.Config(), "model", image_size=(96, 320))
+        assert classification.Config.from_json(json.loads(json.dumps(oblong.to_json()))) == oblong
         assert TrainConfig(frozen_stages=-1, lr=0).lr == 0
 
 
@@ -274,6 +287,28 @@ class TestValuesThatDependOnTheImage:
     )
     def test_what_just_fits_does(self, group, values):
         assert changed(classification.Config(), group, **values) != classification.Config()
+
+    @pytest.mark.parametrize("task", [classification, detection])
+    def test_quarter_turns_need_a_square(self, task):
+        turning = changed(task.Config(), "predict", rot90=True)
+        with pytest.raises(
+            UserError, match=r"^--predict\.rot90 turns .* --model.image-size 96 320 is no square"
+        ):
+            changed(turning, "model", image_size=(96, 320))
+        assert changed(turning, "model", image_size=(96, 96)).predict.rot90
+
+    def test_quarter_turns_of_images_of_their_own_size_need_none(self):
+        turning = changed(segmentation.Config(), "predict", rot90=True)
+        oblong = changed(turning, "model", image_size=(96, 320))
+        with pytest.raises(UserError, match=r"^--predict\.rot90"):
+            changed(oblong, "model", fit="resize")
+
+    def test_prediction_mirrors_where_training_does(self):
+        config = classification.Config()
+        assert config.predicting().flip and "flip" not in config.unused().get("predict", {})
+        upright = changed(config, "augment", horizontal_flip=False)
+        assert not upright.predicting().flip and "flip" in upright.unused()["predict"]
+        assert "predict" not in changed(upright, "predict", flip=False).unused()
 
     def test_padding_that_the_crop_does_not_use_may_be_anything(self):
         config = changed(classification.Config(), "augment", crop="resized", pad=999)
@@ -367,7 +402,7 @@ class TestResolved:
 @every_task
 def test_validation_after_an_epoch_looks_at_one_view_and_keeps_the_rest(task: ModuleType):
     """What is not a view stays as chosen: tiles, for an image may be too large without, and the batch."""
-    views = {"flip", "shift", "crops", "scales"}
+    views = {"flip", "vertical_flip", "rot180", "rot90", "shift", "crops", "scales"}
     default = task.Config().predict
     values = {
         field.name: another(default, field.name)

@@ -123,6 +123,11 @@ def test_what_a_stage_or_the_task_does_not_have_is_refused(capfd, tmp_path, comm
             "folds.scheme=holdout makes one fold",
         ),
         (
+            "train --config fast --augment.no-horizontal-flip --predict.flip",
+            "--predict.flip",
+            "augment.horizontal_flip is off, so the network knows no mirrored image",
+        ),
+        (
             "preview --config best --augment.min_area 0.2",
             "--augment.min-area",
             "augment.crop=pad does not use it",

@@ -10,6 +10,7 @@ from pipeline.inputs.preprocess import (
     Preprocess,
     letterbox,
     mean_color,
+    squash,
 )
 from pipeline.tasks.detection.config import AugmentConfig
 from pipeline.tasks.detection.targets import LEAST_SIDE
@@ -21,18 +22,17 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
 
     Call with ``image``, ``bboxes`` and ``index``.
     """
-    size = preprocess.size
     steps = [
         A.BBoxSafeRandomCrop(erosion_rate=0.2, p=0.3),
-        *letterbox(preprocess)[:1],
+        squash(preprocess) if preprocess.fit == "resize" else letterbox(preprocess)[0],
         A.RandomScale(
             (augment.min_scale - 1, augment.max_scale - 1),
             mask_interpolation=MASK_INTERPOLATION,
             area_for_downscale=DOWNSCALE,
             p=1.0,
         ),
-        PadIfNeeded(size, size, position="random", fill=mean_color(preprocess)),
-        A.RandomCrop(size, size),
+        PadIfNeeded(*preprocess.shape, position="random", fill=mean_color(preprocess)),
+        A.RandomCrop(*preprocess.shape),
         *affine(augment, fill=mean_color(preprocess)),
         *flips_and_colors(augment, preprocess),
     ]

@@ -15,6 +15,9 @@ __all__ = ["AugmentConfig", "Config", "Ensemble", "FoldConfig", "ModelConfig", "
 class ModelConfig(groups.ModelConfig):
     """Which network, and what it starts from. `name` is the backbone."""
 
+    fit: Literal["letterbox", "resize"] = "letterbox"
+    """How an image of another shape becomes the input. letterbox: in proportion, with bars of the mean
+    colour; resize: squashed. Boxes and masks follow."""
     detector: Literal["faster_rcnn", "retinanet", "fcos", "ssd"] = "fcos"
     """Two-stage faster_rcnn, one-stage retinanet, fcos or (smallest) ssd."""
     mask_head: bool = False
@@ -67,3 +70,7 @@ class Config(config.Config):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+
+    def check(self) -> None:
+        """Turned images must fit the network."""
+        self.turns_squares()

@@ -14,9 +14,10 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
-from pipeline.inputs.preprocess import letterbox, normalise
+from pipeline.inputs.preprocess import Preprocess, letterbox, normalise, squash
 from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request, images_at_once
+from pipeline.prediction.turns import Turn, boxes_back, turned_array, turns_of
 from pipeline.tasks.detection.config import PredictConfig
 
 FUSION_IOU, MARGIN = 0.55, 0.05
@@ -26,6 +27,8 @@ doubting views of an object, and pull its score and its edges away (on generated
 0.82)."""
 STRIDE = 32
 """Input sides of other scales are multiples of this."""
+
+UPRIGHT = Turn(mirrored=False, quarters=0)
 
 Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """boxes float32 (K, 4), scores (K,) and labels int64 (K,) of one image."""
@@ -37,16 +40,16 @@ def predict_boxes(model: Detector, request: Request[PredictConfig]) -> Iterator[
     Masks have no mean over views: they are there where the network has them and looks at each image once.
     """
     config = request.config
-    views = list(product(config.scales, (False, True) if config.flip else (False,)))
+    views = list(product(config.scales, turns_of(config)))
     with_masks = model_has_masks(model) and len(views) == 1 and not config.tile
-    count = images_at_once(config, int(request.preprocess.size * max(config.scales)))
+    count = images_at_once(config, _input_size(request.preprocess, max(config.scales)))
     for start in range(0, len(request.rows), count):
         rows = request.rows[start : start + count]
         images = [request.images.read(int(row)) for row in rows]
         found: list[list[Found]] = [[] for _ in images]
         masks: list[list[str]] = []
-        for scale, flip in views:
-            for number, detected in enumerate(_detect(model, images, request, scale, flip)):
+        for scale, turn in views:
+            for number, detected in enumerate(_detect(model, images, request, scale, turn)):
                 found[number].append(detected[:3])
                 if with_masks:
                     masks.append(_as_json(detected[3], images[number].shape[:2]))
@@ -66,28 +69,35 @@ def model_has_masks(model: nn.Module) -> bool:
 
 
 def _detect(
-    model: Detector, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, flip: bool
+    model: Detector, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, turn: Turn
 ) -> Iterator[tuple[Any, ...]]:
-    """Boxes of each image in its own pixels, from one letterboxed batch; masks in the network's."""
-    preprocess, config = request.preprocess, request.config
-    side = max(STRIDE, round(scale * preprocess.size / STRIDE) * STRIDE)
-    resize, pad = letterbox(replace(preprocess, size=side))
-    resized = [resize(image=image)["image"] for image in images]
-    batch = np.stack([pad(image=image[:, ::-1] if flip else image)["image"] for image in resized])
+    """Boxes of each image in its own pixels, from one batch of inputs; masks in the network's."""
+    config, preprocess = (
+        request.config,
+        replace(request.preprocess, size=_input_size(request.preprocess, scale)),
+    )
+    resize, pad = letterbox(preprocess)
+    if preprocess.fit == "resize":
+        resize = squash(preprocess)
+    resized = [turned_array(resize(image=image)["image"], turn) for image in images]
+    batch = np.stack([pad(image=image)["image"] for image in resized])
     pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(request.device)
     sizes = [image.shape[:2] for image in resized]
     detected = model.detect(
         normalise(pixels, preprocess), config.min_score, config.nms_iou, config.max_boxes, sizes
     )
     for image, size, one in zip(images, sizes, detected, strict=True):
-        boxes = one["boxes"].float().cpu()
-        if flip:
-            boxes = torch.stack(
-                (size[1] - boxes[:, 2], boxes[:, 1], size[1] - boxes[:, 0], boxes[:, 3]), dim=1
-            )
-        factor = torch.tensor([image.shape[1] / size[1], image.shape[0] / size[0]]).repeat(2)
+        boxes = boxes_back(one["boxes"].float().cpu(), turn, size)
+        upright = size[::-1] if turn.quarters % 2 else size
+        factor = torch.tensor([image.shape[1] / upright[1], image.shape[0] / upright[0]]).repeat(2)
         masks = one["masks"].cpu().numpy()[:, : size[0], : size[1]] if "masks" in one else None
         yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
+
+
+def _input_size(preprocess: Preprocess, scale: float) -> tuple[int, int]:
+    """Height and width of the input at another scale."""
+    height, width = (max(STRIDE, round(scale * side / STRIDE) * STRIDE) for side in preprocess.shape)
+    return height, width
 
 
 def _detect_slices(model: Detector, image: np.ndarray, request: Request[PredictConfig]) -> Found | None:
@@ -110,7 +120,7 @@ def _detect_slices(model: Detector, image: np.ndarray, request: Request[PredictC
     for start in range(0, len(places), count):
         batch = places[start : start + count]
         tiles = [image[top : top + tile, left : left + tile] for top, left in batch]
-        for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, False), strict=True):
+        for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, UPRIGHT), strict=True):
             found.append((detected[0] + torch.tensor([left, top]).repeat(2), *detected[1:3]))
     return _suppressed(found, config.nms_iou)  # an object that is in several tiles is one
 

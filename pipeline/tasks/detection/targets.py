@@ -11,6 +11,7 @@ from faster_coco_eval.core import mask as coco_mask
 
 from pipeline.base.errors import name_some
 from pipeline.base.progress import say
+from pipeline.config.groups import ImageSize, named_size, sides
 from pipeline.frame.boxes import box_array
 from pipeline.frame.coco_masks import run_lengths
 from pipeline.tasks.detection.config import AugmentConfig
@@ -24,7 +25,7 @@ MOST_PASTED = 5
 
 
 class Boxes:
-    """One image's truth is (boxes float32 (K, 4), labels int64 (K,), masks uint8 (K, S, S) or None).
+    """One image's truth is (boxes float32 (K, 4), labels int64 (K,), masks uint8 (K, H, W) or None).
 
     Crowd regions are not learnt from. Random choices come from the transform's own generator, which is seeded
     for each batch.
@@ -100,53 +101,57 @@ class Boxes:
         ]
 
 
-def tell_vanishing(frame: pd.DataFrame, image_size: int) -> None:
-    """Say how many boxes are under `LEAST_SIDE` pixels once their image is resized to fit a square of this
-    side: nothing learns from them, but where a random crop enlarges them."""
+def tell_vanishing(frame: pd.DataFrame, image_size: ImageSize) -> None:
+    """Say how many boxes are under `LEAST_SIDE` pixels once their image is resized to fit in this size:
+    nothing learns from them, but where a random crop enlarges them."""
     vanish: list[str] = []
+    tall, wide = sides(image_size)
     total = 0
     columns = (frame[name] for name in ("image_id", "boxes", "width", "height", "crowd"))
     for image_id, cell, width, height, crowd in zip(*columns, strict=True):
         boxes = box_array(cell)[[not one for one in crowd]]
-        sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
-        vanish += [image_id] * int((sides * image_size / max(width, height) < LEAST_SIDE).sum())
+        shorter = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
+        scale = min(tall / height, wide / width)
+        vanish += [image_id] * int((scale * shorter < LEAST_SIDE).sum())
         total += len(boxes)
     if vanish:
         ids = name_some(list(dict.fromkeys(vanish)))
         say(
             f"warning: {len(vanish):,} of {total:,} training box(es) are under {LEAST_SIDE} pixels "
-            f"in images of {image_size} and are not learnt from: in {ids}; "
+            f"in images of {named_size(image_size)} and are not learnt from: in {ids}; "
             "raise --model.image-size"
         )
 
 
 def mosaic(parts: list[tuple[np.ndarray, tuple]], random: np.random.Generator) -> tuple[np.ndarray, tuple]:
-    """Four images (S, S, 3) in a square of twice the side, of which a random square of side S is cut
+    """Four images (H, W, C) in a rectangle of twice the sides, of which a random one of (H, W) is cut
     (arXiv 2004.10934). Boxes of which less than a quarter stays are dropped."""
-    size = parts[0][0].shape[0]
-    canvas = np.zeros((2 * size, 2 * size, 3), dtype="uint8")
-    x, y = random.integers(size // 4, size - size // 4 + 1, 2).tolist()
+    height, width = parts[0][0].shape[:2]
+    canvas = np.concatenate(
+        [np.concatenate([image for image, _ in row], axis=1) for row in (parts[:2], parts[2:])]
+    )
+    most = np.array([width, height])
+    x, y = random.integers(most // 4, most - most // 4 + 1, 2).tolist()
     found = []
-    for place, (image, (boxes, labels, masks)) in enumerate(parts):
-        left, top = size * (place % 2), size * (place // 2)
-        canvas[top : top + size, left : left + size] = image
+    for place, (_, (boxes, labels, masks)) in enumerate(parts):
+        left, top = width * (place % 2), height * (place // 2)
         moved = boxes + np.array([left - x, top - y] * 2, dtype="float32")
         found.append((moved, labels, None if masks is None else _moved(masks, left - x, top - y)))
     boxes, labels = np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found])
     masks = None if found[0][2] is None else np.concatenate([one[2] for one in found])
-    clipped = boxes.clip(0, size)
+    clipped = boxes.clip(0, np.array([width, height] * 2, dtype="float32"))
     keep = _areas(clipped) >= LEAST_VISIBLE * np.maximum(_areas(boxes), 1e-6)
     keep &= ((clipped[:, 2:] - clipped[:, :2]) >= LEAST_SIDE).all(axis=1)
-    cut = canvas[y : y + size, x : x + size]
+    cut = canvas[y : y + height, x : x + width]
     return cut, (clipped[keep], labels[keep], None if masks is None else masks[keep])
 
 
 def _moved(masks: np.ndarray, right: int, down: int) -> np.ndarray:
-    """Masks (K, S, S) moved by less than S pixels; what leaves the square is lost."""
-    size = masks.shape[1]
+    """Masks (K, H, W) moved by less than their sides; what leaves the image is lost."""
+    height, width = masks.shape[1:]
     moved = np.zeros_like(masks)
-    moved[:, max(down, 0) : size + min(down, 0), max(right, 0) : size + min(right, 0)] = masks[
-        :, max(-down, 0) : size - max(down, 0), max(-right, 0) : size - max(right, 0)
+    moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = masks[
+        :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
     ]
     return moved
 
@@ -154,7 +159,7 @@ def _moved(masks: np.ndarray, right: int, down: int) -> np.ndarray:
 def paste(
     image: np.ndarray, truth: tuple, other: np.ndarray, other_truth: tuple, random: np.random.Generator
 ) -> tuple[np.ndarray, tuple]:
-    """Copy some objects of `other` (S, S, 3) into `image`. What they hide too much of is forgotten, and the
+    """Copy some objects of `other` (H, W, C) into `image`. What they hide too much of is forgotten, and the
     boxes of what they hide in part shrink to what is still seen (arXiv 2012.07177)."""
     boxes, labels, masks = truth
     new_boxes, new_labels, new_masks = other_truth
@@ -178,7 +183,7 @@ def paste(
 
 
 def _seen(box: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The part of a box (4,) that reaches as far as the mask (S, S)."""
+    """The part of a box (4,) that reaches as far as the mask (H, W)."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return box

@@ -1,6 +1,7 @@
 """What is particular to boxes with a class each."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import albumentations as A
@@ -121,6 +122,8 @@ class TestPrediction:
             {"flip": True, "fusion": "nms"},
             {"flip": True, "scales": (0.5, 1.0, 2.0)},
             {"flip": False, "tile": 128},
+            {"flip": False, "vertical_flip": True},
+            {"flip": True, "rot90": True},
         ],
     )
     def test_boxes_come_back_in_pixels_of_the_image(self, frame, tmp_path, options):
@@ -134,6 +137,20 @@ class TestPrediction:
                 # A pixel of the input is almost two of the image, one of the half-sized input almost four.
                 np.testing.assert_allclose(box, wanted, atol=4 if "scales" in options else 2)
         assert coco_scores(frame, found, NAMES)["AP50"] == 1.0
+
+    @pytest.mark.parametrize("fit", ["letterbox", "resize"])
+    @pytest.mark.parametrize("turn", ["flip", "vertical_flip", "rot180"])
+    def test_a_turned_view_alone_finds_the_same_boxes_in_an_oblong_input(self, frame, tmp_path, fit, turn):
+        def request(**options):
+            shaped = replace(PLAIN, size=(64, 128), fit=fit)
+            config = {"flip": False, "fusion": "nms", "batch_size": 3, **options}
+            return replace(request_for(frame, tmp_path, **config), preprocess=shaped)
+
+        plain = predict(Finder(), TASK, request())
+        other = predict(BlindAtFirst(), TASK, request(**{turn: True}))
+        assert plain["labels"].tolist() == other["labels"].tolist()
+        for one, two in zip(plain["boxes"], other["boxes"], strict=True):
+            np.testing.assert_allclose(one, two, atol=0.01)
 
     def test_the_mirrored_view_alone_finds_the_same_boxes(self, frame, tmp_path):
         """A detector that is blind in every first look at a batch sees the mirrored images alone."""

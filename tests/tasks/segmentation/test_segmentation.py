@@ -1,6 +1,8 @@
 """What is particular to one class for each pixel."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -53,8 +55,12 @@ class RedToClass(torch.nn.Module):
 
 
 def _predict(frame: pd.DataFrame, folder, **options) -> pd.DataFrame:
+    return predict(RedToClass(), TASK, _to_predict(frame, folder, **options))
+
+
+def _to_predict(frame: pd.DataFrame, folder, **options) -> Request:
     config = PredictConfig(batch_size=2, **options)
-    request = Request(
+    return Request(
         images=Images(frame, None),
         rows=np.arange(len(frame)),
         classes=VOC_CLASSES,
@@ -64,7 +70,6 @@ def _predict(frame: pd.DataFrame, folder, **options) -> pd.DataFrame:
         device=torch.device("cpu"),
         folder=folder,
     )
-    return predict(RedToClass(), TASK, request)
 
 
 def _counts(frame: pd.DataFrame, predictions: pd.DataFrame) -> np.ndarray:
@@ -75,7 +80,17 @@ def _counts(frame: pd.DataFrame, predictions: pd.DataFrame) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "options", [{"flip": False}, {"flip": True}, {"tile": 32}, {"tile": 128, "flip": False}]
+    "options",
+    [
+        {"flip": False},
+        {"flip": True},
+        {"tile": 32},
+        {"tile": 128, "flip": False},
+        {"flip": False, "vertical_flip": True},
+        {"flip": False, "rot180": True},
+        {"rot90": True},
+        {"rot90": True, "tile": 32},
+    ],
 )
 def test_a_perfect_model_scores_one_whole_flipped_or_in_tiles(frame, tmp_path, options):
     predictions = _predict(frame, tmp_path / "maps", **options)
@@ -83,6 +98,25 @@ def test_a_perfect_model_scores_one_whole_flipped_or_in_tiles(frame, tmp_path, o
     counts = _counts(frame, predictions)
     assert mean_iou(counts) == 1.0 and pixel_accuracy(counts) == 1.0
     assert load_map(predictions["map_file"][0]).shape == (21, 40, 90)
+
+
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
+def test_images_looked_at_in_the_inputs_size_give_maps_of_their_own(frame, tmp_path, fit):
+    class Remembering(RedToClass):
+        seen: ClassVar[list] = []
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.seen.append(tuple(images.shape[2:]))
+            return super().forward(images)
+
+    request = replace(
+        _to_predict(frame, tmp_path / "maps", flip=False), preprocess=replace(PLAIN, size=(96, 160), fit=fit)
+    )
+    predictions = predict(Remembering(), TASK, request)
+    sizes = [(96, 160)] * 3 if fit == "resize" else [(71, 160), (96, 41), (96, 96)]
+    assert Remembering.seen == sizes
+    assert load_map(predictions["map_file"][0]).shape == (21, 40, 90)
+    assert pixel_accuracy(_counts(frame, predictions)) > 0.7  # the edges of the squares blur
 
 
 def test_tiles_of_a_model_that_looks_at_single_pixels_equal_the_whole_image(frame, tmp_path):

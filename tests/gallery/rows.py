@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from math import log
 
-from tests.gallery.dog_breed.generator import BREEDS
 from tests.gallery.leaf_classification.generator import SPECIES
 
 P = r"(0|1|0\.\d+|1\.0|\d(\.\d+)?e-\d+)"
@@ -48,14 +47,6 @@ ROWS = (
     _row("alaska2", "Id,Label", rf"\d{{4}}\.jpg,{P}", 0.586, 0.3),
     _row("aptos2019", "id_code,diagnosis", r"[0-9a-f]{12},[0-4]", 0, 0.5, fast=True),
     _row("cassava", "image_id,label", r"\d{10}\.jpg,[0-4]", 0.2, 0.6),
-    _row(
-        "dog_breed",
-        ",".join(["id", *sorted(BREEDS)]),
-        rf"[0-9a-f]{{32}}(,{P}){{120}}",
-        log(120),
-        1.5,
-        sums=True,
-    ),
     _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4, fast=True),
     _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
     _row("herbarium_2020", "Id,Predicted", r"\d+,\d+", 1 / 200, 0.2),

@@ -17,7 +17,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench-ops bench-detection new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -48,6 +48,14 @@ bench-ops: ops ## time the operators against torchvision's and ensemble-boxes' i
 
 bench-detection: ops ## time the detectors with our operators and with torchvision's in one run
 	$(BIN)/python -m benchmarks.bench_detection
+
+bench: ops ## time reading, training, prediction and the operators against others: benchmarks/RESULTS.md (CHECK=1: against it)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peers ensemble-boxes fastai fastcore \
+		'fastprogress<1.1' fastdownload fasttransform plum-dispatch beartype spacy cloudpickle
+	$(BIN)/python -m benchmarks $(if $(CHECK),--check) $(ARGS)
+
+check-gpu: $(DEVELOP) ops ## what only a GPU can show, in a page of text (RAW=<CIFAR-10's files>); runs to its end without one
+	@$(BIN)/python -m benchmarks.check_gpu $(if $(RAW),--raw '$(RAW)')
 
 new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|multilabel|soft_labels|regression|segmentation|detection
 	@$(BIN)/python -m pipeline.competition.new '$(COMP)' '$(TASK)'

@@ -101,9 +101,10 @@ OURS: dict[str, Callable] = {name: getattr(ops, name) for name in PEERS}
 
 
 @contextmanager
-def operators(chosen: dict[str, Callable], labelled: bool = False) -> Iterator[None]:
-    """The detectors with these operators, each call marked for the profiler if `labelled`."""
-    functions = {name: _labelled(function) for name, function in chosen.items()} if labelled else chosen
+def operators(chosen: dict[str, Callable]) -> Iterator[None]:
+    """The detectors with these operators, each call marked for the profiler, which costs next to nothing
+    without one."""
+    functions = {name: _labelled(function) for name, function in chosen.items()}
     patches = [patch.object(module, "ops", SimpleNamespace(**functions)) for module in USERS]
     for one in patches:
         one.start()
@@ -122,14 +123,13 @@ def _labelled(function: Callable) -> Callable:
     return call
 
 
-def operator_share(work: Callable[[], object], chosen: dict[str, Callable]) -> float:
-    """Share of the time of `work` that these operators take, forward and backward, measured in calls of its
+def operator_share(work: Callable[[], object]) -> float:
+    """Share of the time of `work` that its operators take, forward and backward, measured in calls of its
     own: the profiler slows everything a little."""
-    with operators(chosen, labelled=True):
-        work()
-        with profile(activities=[ProfilerActivity.CPU]) as profiler, record_function("whole"):
-            for _ in range(3):
-                work()
+    work()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler, record_function("whole"):
+        for _ in range(3):
+            work()
     times = {event.key: event.cpu_time_total for event in profiler.key_averages()}
     backward = [
         time
@@ -185,6 +185,21 @@ def check_same(predict: Callable[[], list[dict[str, torch.Tensor]]]) -> None:
         torch.testing.assert_close(one["scores"], other["scores"], atol=1e-4, rtol=1e-3)
 
 
+def all_cases() -> Iterator[Case]:
+    """Every detector's training step and prediction, with either library's operators."""
+    for kind, side in DETECTORS:
+        for name, work in cases(kind, side):
+            if name == "prediction":
+                check_same(work)
+            sides = [lambda chosen=chosen, work=work: _with(chosen, work) for chosen in (OURS, PEERS)]
+            yield Case(f"{kind} {side} px, {name}", *sides, None, REPEATS, "torchvision's operators")
+
+
+def _with(chosen: dict[str, Callable], work: Callable[[], object]) -> None:
+    with operators(chosen):
+        work()
+
+
 def main() -> None:
     """Print the table."""
     print(
@@ -193,30 +208,15 @@ def main() -> None:
     )
     print("| case | ours, img/s | torchvision's, img/s | ratio | in our operators | in torchvision's |")
     print("|---|---|---|---|---|---|", flush=True)
-    for kind, side in DETECTORS:
-        for name, work in cases(kind, side):
-            if name == "prediction":
-                check_same(work)
-
-            def with_operators(chosen: dict[str, Callable], work=work) -> None:
-                with operators(chosen):
-                    work()
-
-            case = Case(
-                f"{kind} {side} px, {name}",
-                lambda run=with_operators: run(OURS),
-                lambda run=with_operators: run(PEERS),
-                1,
-                REPEATS,
-            )
-            result = measure(case)
-            rates = [1000 * BATCH / taken for taken in (result.ours_ms, result.peer_ms)]
-            shares = [operator_share(work, chosen) for chosen in (OURS, PEERS)]
-            print(
-                f"| {case.name} | {rates[0]:.1f} | {rates[1]:.1f} | {result.ratio:.2f}x | "
-                f"{shares[0]:.1%} | {shares[1]:.1%} |",
-                flush=True,
-            )
+    for case in all_cases():
+        result = measure(case)
+        rates = [1000 * BATCH / taken for taken in (result.ours_ms, result.peer_ms)]
+        shares = [operator_share(side) for side in (case.ours, case.peer)]
+        print(
+            f"| {case.name} | {rates[0]:.1f} | {rates[1]:.1f} | {result.ratio:.2f}x | "
+            f"{shares[0]:.1%} | {shares[1]:.1%} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 import torchvision
 from torchvision.ops import boxes as tv_boxes
 
-from benchmarks.compare import Case, measure
+from benchmarks.compare import HEAD, Case, measure
 from ops import (
     batched_nms,
     box_area,
@@ -79,7 +79,7 @@ def roi_cases() -> Iterator[Case]:
     """roi_align forward and backward, roi_pool."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 256, 100, 152, generator=generator)
-    rois = _rois(512, features, 0.25, generator)
+    rois = random_rois(512, features, 0.25, generator)
     for name, ratio in (("sampling ratio 2", 2), ("adaptive", -1)):
         yield Case(
             f"roi_align forward (2,256,100,152), 512 rois, 7x7, {name}",
@@ -98,7 +98,7 @@ def roi_cases() -> Iterator[Case]:
         15,
     )
     pooled = torch.randn(1, 256, 50, 68, generator=generator)
-    pooled_rois = _rois(512, pooled, 0.0625, generator)
+    pooled_rois = random_rois(512, pooled, 0.0625, generator)
     yield Case(
         "roi_pool (1,256,50,68), 512 rois, 7x7",
         lambda: roi_pool(pooled, pooled_rois, 7, 0.0625, validate=False),
@@ -107,7 +107,7 @@ def roi_cases() -> Iterator[Case]:
     )
 
 
-def _rois(count: int, features: torch.Tensor, scale: float, generator: torch.Generator) -> torch.Tensor:
+def random_rois(count: int, features: torch.Tensor, scale: float, generator: torch.Generator) -> torch.Tensor:
     batch, _, height, width = features.shape
     limits = torch.tensor([width, height]) / scale
     start = torch.rand(count, 2, generator=generator) * limits * 0.8
@@ -146,6 +146,7 @@ def box_cases() -> Iterator[Case]:
         lambda: peer.weighted_boxes_fusion(*plain, iou_thr=0.55),
         50,
         repeats=3,
+        against="ensemble-boxes",
     )
 
 
@@ -187,7 +188,7 @@ def small_cases() -> Iterator[Case]:
             yield Case(f"{name} of {count}, one thread", *both, aim)
     features = torch.randn(1, 16, 20, 20, generator=torch.Generator().manual_seed(0))
     for count in (0, 1, 4, 32, 300):
-        rois = _rois(count, features, 1.0, torch.Generator().manual_seed(1))
+        rois = random_rois(count, features, 1.0, torch.Generator().manual_seed(1))
         for name, ours, peer, how in (
             ("roi_align", roi_align, theirs.roi_align, (7, 1.0, 2)),
             ("roi_pool", roi_pool, theirs.roi_pool, (7, 1.0)),
@@ -214,6 +215,12 @@ def _load_ensemble_boxes():
     return module
 
 
+def large_cases() -> Iterator[Case]:
+    """What takes as long as the work does."""
+    for cases in (nms_cases, roi_cases, box_cases, convolution_cases):
+        yield from cases()
+
+
 def main() -> None:
     """Print the table; exit with status 1 where a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_ops", description=__doc__)
@@ -223,7 +230,7 @@ def main() -> None:
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"torchvision {torchvision.__version__}; medians of interleaved calls\n"
     )
-    print("| case | ours, ms | peer, ms | ratio | target |\n|---|---|---|---|---|", flush=True)
+    print(HEAD, flush=True)
     missed = 0
     for cases in (*large, small_cases):
         if cases is small_cases:

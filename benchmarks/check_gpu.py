@@ -2,8 +2,8 @@
 
 The CUDA operators' tests, the operators against torchvision's, some training of each competition's ``base``
 on generated data (images per second, share of the time spent waiting for data, peak memory, precision), and
-the seconds that CIFAR-10 takes to an accuracy of .90 where ``--raw`` names its files. Without a GPU it says what
-it left out and ends with status 0.
+the seconds that CIFAR-10 takes to an accuracy of .90 where ``--raw`` names its files. Without a GPU it says
+what it left out and ends with status 0.
 """
 
 import argparse

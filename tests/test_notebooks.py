@@ -39,7 +39,9 @@ def executed(name: str, folder: Path) -> tuple[str, int]:
     book.cells[1].source += f"\nRAW = {str(folder / 'raw')!r}"
     NotebookClient(book, timeout=200, resources={"metadata": {"path": str(folder)}}).execute()
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
-    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    kinds = ("text/plain", "text/html")
+    made = [output.get("data", {}).get(kind, "") for output in outputs for kind in kinds]
+    texts = [*(output.get("text", "") for output in outputs), *made]
     return "\n".join(texts), sum("image/png" in output.get("data", {}) for output in outputs)
 
 
@@ -60,7 +62,8 @@ def test_augmentation_is_shown_twice(folder):
 def test_errors_of_the_last_run_are_analysed(folder, capfd):
     main(Competition(), {"tiny": CONFIG}, ["submit", "--raw", "raw", "--config", "tiny"])
     text, pictures = executed("03-errors.ipynb", folder)
-    assert "'cv_accuracy'" in text and "probability" in text and pictures >= 2
+    assert "'cv_accuracy'" in text and "probability" in text and pictures == 0
+    assert "Most confused pairs" in text and "<svg" in text
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -41,6 +41,8 @@ PREDICTION_FILES = ("predict.py",)
 SHOWING_FILES = (
     "pictures.py",
     "report.py",
+    "saliency.py",
+    "showing.py",
     "breakdown.py",
     "sample.py",
     "blend.py",
@@ -131,7 +133,10 @@ def scoring_code(competition: Competition) -> dict[str, str]:
         for name in ("combine.py", "decide.py")
     }
     return (
-        _rooms(SCORING_ROOMS) | fitted | _task_code(competition, exclude=("pictures.py", "report.py")) | mine
+        _rooms(SCORING_ROOMS)
+        | fitted
+        | _task_code(competition, exclude=("pictures.py", "report.py", "showing.py"))
+        | mine
     )
 
 

@@ -3,14 +3,17 @@
 import datetime
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path, digest, file_hash, write_json
+from pipeline.base.parts import Part
 from pipeline.base.progress import say
 from pipeline.competition.base import Competition
 from pipeline.competition.evaluate import Evaluation, evaluation_of
@@ -18,14 +21,14 @@ from pipeline.competition.identity import scoring_code
 from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import Source
 from pipeline.delivery.decide import Decided, decide
-from pipeline.delivery.report import write_report
+from pipeline.delivery.report import decision_table, folds_table, write_report
 from pipeline.delivery.submission import write_submission
 from pipeline.frame.schema import rows_by_id
-from pipeline.runs.curves import plot_curves
+from pipeline.runs.curves import curves
 from pipeline.runs.ledger import LedgerRow, record
 from pipeline.runs.provenance import git_sha, versions
 from pipeline.runs.run import Run, read_frame, read_json
-from pipeline.tasks.task import ReportRequest
+from pipeline.tasks.task import ReportRequest, Saliency, no_saliency
 
 EVALUATION = "evaluation.json"
 """In a run's folder: its scores, and what they follow from."""
@@ -42,6 +45,7 @@ class Finished:
     planned : how many folds there are to be; None where it has them all.
     histories : training curves by name; empty for a run made of runs.
     minutes : training time.
+    saliency : where the network of an image's fold looked.
     """
 
     run: Run
@@ -52,15 +56,16 @@ class Finished:
     histories: dict[str, pd.DataFrame]
     minutes: float
     planned: int | None = None
+    saliency: Saliency = no_saliency
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What `deliver` made: the submission file, the facts of its sidecar, the report's pictures."""
+    """What `deliver` made: the submission file, the facts of its sidecar, the page."""
 
     path: Path
     facts: dict[str, Any]
-    pictures: list[Path]
+    report: Path
 
 
 def deliver(
@@ -84,7 +89,7 @@ def deliver(
         say(f"sample test {competition.metric.name} {scores[name]:.4f} on its hidden labels")
     path, about = _write(finished, competition, data, source, submissions, decided, scores)
     run.finish(about)
-    return Delivered(path, about, _report(finished, evaluation, data, about))
+    return Delivered(path, about, _report(finished, evaluation, data, about, decided))
 
 
 def deliver_so_far(
@@ -217,30 +222,46 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _report(finished: Finished, evaluation: Evaluation, data: Prepared, about: dict[str, Any]) -> list[Path]:
-    """The run's page. A picture that fails is told of: the file and its row are written by now."""
+def _report(
+    finished: Finished, evaluation: Evaluation, data: Prepared, about: dict[str, Any], decided: Decided
+) -> Path:
+    """The run's page. A part that fails is told of: the file and its row are written by now."""
     competition, folder = evaluation.competition, finished.run.folder
-    pictures: list[Path] = []
-    try:
+    metric, ids = competition.metric.name, evaluation.predictions["image_id"]
+    folds = finished.folds.loc[ids].to_numpy()
+    request = ReportRequest(
+        truth=evaluation.truth,
+        oof=evaluation.predictions,
+        images=data.images("train"),
+        classes=data.classes,
+        evidence=evaluation.evidence,
+        folder=folder,
+        saliency=finished.saliency,
+    )
+
+    def scores() -> Iterator[Part]:
+        numbers, counts = np.unique(folds, return_counts=True)
+        each = zip(numbers.tolist(), counts.tolist(), evaluation.fold_scores(folds), strict=True)
+        rows = [(f"fold {fold}", count, score) for fold, count, score in each]
+        yield folds_table(metric, rows, evaluation.score)
+
+    def training() -> Iterator[Part]:
         if finished.histories:
-            curves = plot_curves(finished.histories, competition.metric.name, folder / "curves.png")
-            pictures.append(curves)
-        request = ReportRequest(
-            truth=evaluation.truth,
-            oof=evaluation.predictions,
-            images=data.images("train"),
-            classes=data.classes,
-            evidence=evaluation.evidence,
-            folder=folder,
-        )
-        pictures += competition.task.report(request)
-    except Exception as error:  # whatever keeps a picture from being drawn, the run is finished
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        say(f"warning: the report lacks pictures ({type(error).__name__}: {reason})")
-    facts = {key: value for key, value in about.items() if key not in ("config", "versions", "folds")}
+            yield curves(finished.histories, metric)
+
+    def decision() -> Iterator[Part]:
+        if decided.fitted is not None:
+            plain = read_frame(folder / "oof.parquet")
+            before = evaluation_of(competition, data.train, plain, data.classes).score
+            yield decision_table(decided.fitted, data.classes, metric, evaluation.score, before)
+
+    hidden = ("config", "versions", "folds", "folds_planned", "decision", "sha256", "digest")
+    facts = {key: value for key, value in about.items() if key not in hidden}
     title = f"{competition.slug}: {finished.run.name}"
-    say(f"report: {write_report(folder, title, facts, pictures, finished.config_text)}")
-    return pictures
+    made = (scores, training, decision, lambda: competition.task.report(request))
+    page = write_report(folder, title, facts, made, finished.config_text)
+    say(f"report: {page}")
+    return page
 
 
 def copy_out(submission: Path, out: Path) -> None:

@@ -160,6 +160,29 @@ class TrainingBatches:
             yield pixels.to(self.device, non_blocking=True), targets
 
 
+def held_out_batches(
+    *,
+    images: Images,
+    rows: np.ndarray,
+    targets: Targets,
+    transform: A.Compose,
+    train: TrainConfig,
+    preprocess: Preprocess,
+    device: torch.device,
+) -> Iterator[tuple[torch.Tensor, Any, int]]:
+    """Yield (images float32 (B, C, S, S), targets, B) of every row once, in order.
+
+    Parameters
+    ----------
+    targets : the truth of these rows, in their order.
+    transform : nothing in it is random.
+    """
+    places = np.arange(len(rows))
+    batches = [(places[at : at + train.batch_size], 0) for at in range(0, len(rows), train.batch_size)]
+    for pixels, truths in _load(_Examples(images, rows, targets, transform), batches, train.workers, device):
+        yield normalise(pixels.to(device), preprocess), to_device(truths, device), len(pixels)
+
+
 def evaluation_batches(
     images: Images,
     rows: np.ndarray,

@@ -45,6 +45,14 @@ def segmentation_transform(augment: ScaledAugment, preprocess: Preprocess, ignor
     return A.Compose(steps)
 
 
+def held_out_transform(preprocess: Preprocess, ignore: int) -> A.Compose:
+    """The middle of an image with its mask, at the size at which images are looked at, in the network's input;
+    where there is no image the mask gets `ignore`."""
+    fill = mean_color(preprocess)
+    pad = PadIfNeeded(*preprocess.shape, position="top_left", fill=fill, fill_mask=ignore)
+    return A.Compose([*fitted(preprocess), pad, A.CenterCrop(*preprocess.shape)])
+
+
 def fitted(preprocess: Preprocess) -> list[A.BasicTransform]:
     """Steps that bring an image and its mask to the size at which images are looked at; none to their own."""
     if preprocess.fit == "resize":

@@ -96,11 +96,15 @@ class CifarNet(nn.Module):
             whitened = F.gelu(self.whiten(images))
         return self.blocks(whitened)
 
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, num_features, H, W) -> (N, num_classes)."""
+        pooled = F.dropout(features.amax((2, 3)), self.drop_rate, self.training)
+        # Unit-variance head weights with small logits train faster at these rates than small weights.
+        return self.head(pooled) / 9
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, 32, 32) -> (N, num_classes)."""
-        features = F.dropout(self.forward_features(images).amax((2, 3)), self.drop_rate, self.training)
-        # Unit-variance head weights with small logits train faster at these rates than small weights.
-        return self.head(features) / 9
+        return self.forward_head(self.forward_features(images))
 
 
 default_cfgs = generate_default_cfgs(

@@ -1,28 +1,36 @@
 """The curves of a run's folds."""
 
-from pathlib import Path
-
 import pandas as pd
 
-from pipeline.base.figures import new_figure, save_figure
+from pipeline.base.parts import Chart, Charts, Series
+
+TRAINED, VALID = "learnt from", "validation"
+"""What the losses of a fold are of."""
 
 
-def plot_curves(histories: dict[str, pd.DataFrame], metric: str, path: Path) -> Path:
-    """Loss, validation score and learning rate by epoch, one line for each fold.
+def curves(histories: dict[str, pd.DataFrame], metric: str) -> Charts:
+    """Losses of training and of validation, validation score and learning rate by epoch, one colour for each
+    fold.
 
     Parameters
     ----------
     histories : history.csv of each fold, by the fold's name.
     """
-    figure = new_figure((12, 3.4))
-    axes = figure.subplots(1, 3)
-    for axis, column, title in zip(
-        axes, ("loss", "score", "lr"), ("training loss", f"validation {metric}", "learning rate"), strict=True
-    ):
-        for name, history in histories.items():
-            axis.plot(history["epoch"], history[column], marker=".", label=name)
-        axis.set_title(title)
-        axis.set_xlabel("epoch")
-        axis.grid(alpha=0.3)
-    axes[0].legend()
-    return save_figure(figure, path)
+    losses = []
+    for color, (name, history) in enumerate(histories.items()):
+        x = history["epoch"].to_numpy()
+        losses.append(Series(name=f"{name}, {TRAINED}", x=x, y=history["loss"], color=color, style="dashed"))
+        if "valid_loss" in history:
+            losses.append(Series(name=f"{name}, {VALID}", x=x, y=history["valid_loss"], color=color))
+    charts = [Chart(title="Loss", across="epoch", up="loss", series=losses)]
+    for column, title in (("score", f"Validation {metric}"), ("lr", "Learning rate")):
+        series = [
+            Series(name=name, x=history["epoch"], y=history[column], color=color)
+            for color, (name, history) in enumerate(histories.items())
+        ]
+        charts.append(Chart(title=title, across="epoch", up=title.lower(), series=series))
+    note = (
+        "Losses of training are means over an epoch of augmented images; those of validation are measured "
+        "after it on images that are not augmented, so that they may well be lower."
+    )
+    return Charts(title="Training", charts=charts, note=note)

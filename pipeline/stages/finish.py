@@ -7,6 +7,7 @@ from pipeline.base.progress import say
 from pipeline.delivery.deliver import Delivered, Finished, copy_out, deliver
 from pipeline.experiment.combine import folds_of, mean_of, open_combination
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.saliency import saliency_of
 from pipeline.runs.ledger import read_ledger
 from pipeline.runs.run import Run, all_checkpoints, read_frame
 from pipeline.stages.context import Context
@@ -42,14 +43,23 @@ def finished_run(experiments: list[Experiment], name: str, context: Context) -> 
 
 
 def _finished(experiment: Experiment) -> Finished:
+    run, folds = experiment.run, folds_of(experiment.run)
     return Finished(
-        run=experiment.run,
+        run=run,
         config_name=experiment.name,
         config=experiment.config.to_json(),
         config_text=str(experiment.config),
-        folds=folds_of(experiment.run),
+        folds=folds,
         histories=experiment.histories(),
         minutes=experiment.minutes(),
+        saliency=saliency_of(
+            run,
+            experiment.config.train.keep,
+            folds,
+            experiment.competition,
+            experiment.data,
+            experiment.device,
+        ),
     )
 
 
@@ -107,4 +117,4 @@ def _log(finished: Finished, delivered: Delivered, context: Context, track: Trac
     tracker = Tracker(track, context.competition.slug, finished.run.name, finished.run.folder)
     weights = all_checkpoints(finished.run) if track.artifacts == "all" else []
     ledger = read_ledger(context.submissions / "ledger.csv")
-    tracker.summary(finished.config, delivered.facts, delivered.pictures, delivered.path, weights, ledger)
+    tracker.summary(finished.config, delivered.facts, delivered.report, delivered.path, weights, ledger)

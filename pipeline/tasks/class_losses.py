@@ -14,6 +14,7 @@ from torch import nn
 
 from pipeline.config import groups
 from pipeline.config.limits import Limit
+from pipeline.tasks.task import feeds_a_loss
 
 GAMMA = 2.0
 """Of the focal loss: the paper's best."""
@@ -156,4 +157,4 @@ def predicting(model: nn.Module, train: ClassTrainConfig) -> nn.Module:
 
 
 def _log_probabilities(model: nn.Module, inputs: Any, outputs: torch.Tensor) -> torch.Tensor:
-    return outputs if model.training else F.logsigmoid(outputs.float())
+    return outputs if feeds_a_loss(model) else F.logsigmoid(outputs.float())

@@ -1,7 +1,8 @@
 """What the pipeline asks of a task, and what most tasks do alike."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -13,10 +14,11 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Part
 from pipeline.config.config import Config
 from pipeline.frame.submission import Format
 from pipeline.inputs.batches import Images, Targets
-from pipeline.inputs.preprocess import Preprocess
+from pipeline.inputs.preprocess import Preprocess, whole_image
 from pipeline.metrics.metric import Needs
 from pipeline.networks.groups import check_optimizer
 from pipeline.networks.weights import check_name, resolve_weights
@@ -70,16 +72,27 @@ class BlendRequest:
     score: Callable[[pd.DataFrame, pd.DataFrame], float]
 
 
+Saliency = Callable[[Sequence[str], Sequence[int]], list[np.ndarray | None]]
+"""From ids of validated images, and the number of an output for each, to pictures of what in the image spoke
+for it, uint8 (S, S, 3); None where the network cannot be asked."""
+
+
+def no_saliency(ids: Sequence[str], outputs: Sequence[int]) -> list[np.ndarray | None]:
+    """The Saliency of predictions that no single network made."""
+    return [None] * len(ids)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
-    """What to draw.
+    """What to show.
 
     Attributes
     ----------
     truth, oof : the same images in the same order.
     images : split that holds these images, among others.
     evidence : what `Task.evidence` makes of truth and predictions, made once.
-    folder : where the pictures go.
+    folder : the run's, for pictures that are files.
+    saliency : where the network looked.
     """
 
     truth: pd.DataFrame
@@ -88,6 +101,7 @@ class ReportRequest:
     classes: Sequence[str]
     evidence: Callable[[Needs], tuple[Rows, ...]]
     folder: Path
+    saliency: Saliency = no_saliency
 
 
 class Task(ABC, Generic[ConfigT]):
@@ -130,6 +144,13 @@ class Task(ABC, Generic[ConfigT]):
     @abstractmethod
     def train_transform(self, config: ConfigT, preprocess: Preprocess) -> A.Compose:
         """Random transform of an image with its truth to the network's input size."""
+
+    def held_out(
+        self, frame: pd.DataFrame, classes: Sequence[str], config: ConfigT, preprocess: Preprocess
+    ) -> tuple[Targets, A.Compose]:
+        """The truth of validation images, with a transform as `train_transform`'s in which nothing is random:
+        their loss is measured so."""
+        return self.targets(frame, classes, config), A.Compose([*whole_image(preprocess)])
 
     def batch_transform(
         self, config: ConfigT, packed_size: tuple[int, int] | None
@@ -189,8 +210,8 @@ class Task(ABC, Generic[ConfigT]):
         raise UserError(f"there is no --method {request.method}: take one of {', '.join(self.blend_methods)}")
 
     @abstractmethod
-    def report(self, request: ReportRequest) -> list[Path]:
-        """Pictures of what the model gets right and wrong; returns the files written."""
+    def report(self, request: ReportRequest) -> Iterable[Part]:
+        """Tables, charts and pictures of what the model gets right and wrong, for the run's page."""
 
     @abstractmethod
     def submission_format(self, classes: Sequence[str]) -> Format:
@@ -215,6 +236,29 @@ class Objective(Protocol):
     """Maps a network and a batch to a scalar float32 loss."""
 
     def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor: ...
+
+
+MEASURED = "measured"
+"""Attribute of a network whose losses are measured."""
+
+
+@contextmanager
+def measuring(model: nn.Module) -> Iterator[None]:
+    """Around losses that are measured and not learnt from: all layers evaluate, until it ends."""
+    training = {name: module.training for name, module in model.named_modules()}
+    model.eval()
+    object.__setattr__(model, MEASURED, True)
+    try:
+        yield
+    finally:
+        object.__delattr__(model, MEASURED)
+        for name, module in model.named_modules():
+            module.training = training[name]
+
+
+def feeds_a_loss(model: nn.Module) -> bool:
+    """Whether what the network gives now goes to a loss, and not into predictions."""
+    return model.training or MEASURED in vars(model)
 
 
 def unmixed(images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]:

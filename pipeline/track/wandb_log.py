@@ -77,19 +77,19 @@ class Tracker:
         self,
         settings: dict[str, Any],
         facts: dict[str, Any],
-        pictures: list[Path],
+        report: Path,
         submission: Path,
         checkpoints: list[Path],
         ledger: pd.DataFrame,
     ) -> None:
-        """Log a finished run: its scores, pictures, files, and the competition's ledger as a table."""
+        """Log a finished run: its scores, page, files, and the competition's ledger as a table."""
 
         def log(live: Any) -> None:
             import wandb
 
             plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
             live.summary.update(plain)
-            live.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
+            live.log({"report": wandb.Html(report.read_text(encoding="utf-8"), inject=False)})
             live.log({"leaderboard": wandb.Table(dataframe=ledger.astype("str"))})
             files = {"none": [], "submission": [submission], "all": [submission, *checkpoints]}
             if files[self.config.artifacts]:

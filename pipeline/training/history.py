@@ -1,7 +1,8 @@
 """What each epoch of a fold's training gave, and what follows from it: history.csv."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,14 @@ HISTORY = "history.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One row of history.csv. `score` is the validation metric."""
+    """One row of history.csv.
+
+    Attributes
+    ----------
+    score : the validation metric.
+    valid_loss : the mean loss of validation images, none of them augmented; NaN in a history that was begun
+        before it was measured.
+    """
 
     epoch: int
     loss: float
@@ -25,6 +33,7 @@ class Epoch:
     score: float
     images_per_second: float
     seconds: float
+    valid_loss: float = math.nan
 
 
 def best_epoch(history: Sequence[Epoch], metric: Metric) -> int:
@@ -62,7 +71,9 @@ def read_history(folder: Path) -> list[Epoch]:
     """Inverse of `save_history`. Raises UserError where the file is missing or damaged."""
     path = folder / HISTORY
     try:
-        rows = pd.read_csv(path)[[field.name for field in fields(Epoch)]].to_dict("records")
+        table = pd.read_csv(path)
+        known = [one.name for one in fields(Epoch) if one.default is MISSING or one.name in table]
+        rows = table[known].to_dict("records")
         if not rows:
             raise ValueError("no epoch")
         return [Epoch(**{str(name): value for name, value in row.items()}) for row in rows]

@@ -1,6 +1,6 @@
 """The work of one fold, small enough to be sent to another process, device or machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ import torch
 from pipeline.competition.base import Competition
 from pipeline.competition.prepared import open_prepared
 from pipeline.config.config import Config
-from pipeline.inputs.batches import TrainingBatches
+from pipeline.inputs.batches import TrainingBatches, held_out_batches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.training.history import Epoch
 from pipeline.training.sampling import drawing_weights
@@ -124,6 +124,23 @@ class OpenJob:
             preprocess=preprocess,
             device=self.device,
             weights=drawing_weights(frame, self._strata(frame), config.train.oversample),
+        )
+
+    def held_out(self, preprocess: Preprocess, most: int) -> Iterator[tuple[torch.Tensor, Any, int]]:
+        """Batches of validation images with their truth, none of them augmented: all, or so many of them,
+        evenly chosen; with the number of images in each."""
+        chosen = np.linspace(0, len(self.valid_rows) - 1, min(most, len(self.valid_rows))).round().astype(int)
+        rows, config = self.valid_rows[chosen], self.job.config
+        frame = self.data.train.iloc[rows]
+        targets, transform = self.job.competition.task.held_out(frame, self.classes, config, preprocess)
+        return held_out_batches(
+            images=self.images,
+            rows=rows,
+            targets=targets,
+            transform=transform,
+            train=config.train,
+            preprocess=preprocess,
+            device=self.device,
         )
 
     def _strata(self, frame: pd.DataFrame) -> pd.Series:

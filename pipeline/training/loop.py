@@ -21,13 +21,15 @@ from pipeline.networks.freeze import checkpoint_gradients, set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
-from pipeline.tasks.task import Mixer, Objective
+from pipeline.tasks.task import Mixer, Objective, measuring
 from pipeline.training.averaging import Snapshots, average, choose
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import Epoch, best_epoch, has_no_patience, has_no_time, save_history
 from pipeline.training.job import FoldJob, FoldLog, OpenJob
 from pipeline.training.session import Session
 
+LOSS_IMAGES = 1000
+"""Validation images whose loss is measured after each epoch, evenly chosen: enough for a curve."""
 NOTHING_TO_LEARN = (
     "there was nothing to learn, because every target is ignored (a mask value that means a class and is "
     "ignored?) or all are the same: look at them with make preview"
@@ -171,17 +173,25 @@ def _epoch(fold: Started, epoch: int) -> Epoch:
     started = time.monotonic()
     loss, lr = _train_epoch(fold, epoch)
     trained = time.monotonic()
-    score = validate(fold)
+    score, valid_loss = validate(fold), held_out_loss(fold)
     seconds = time.monotonic() - started
     rate = len(fold.batches) * fold.batches.batch_size / (trained - started)
     left = round((config.epochs - epoch - 1) * seconds)
     say(
-        f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  lr {lr:.2g}  "
-        f"{metric.name} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
+        f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  valid {valid_loss:.4f}  "
+        f"lr {lr:.2g}  {metric.name} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
     )
     if math.isnan(score) and config.keep == "best":
         say(f"warning: {metric.name} is not defined on these images, so this epoch is never the best")
-    return Epoch(epoch=epoch + 1, loss=loss, lr=lr, score=score, images_per_second=rate, seconds=seconds)
+    return Epoch(
+        epoch=epoch + 1,
+        loss=loss,
+        lr=lr,
+        score=score,
+        images_per_second=rate,
+        seconds=seconds,
+        valid_loss=valid_loss,
+    )
 
 
 def _train_epoch(fold: Started, epoch: int) -> tuple[float, float]:
@@ -271,6 +281,18 @@ def validate(fold: Started) -> float:
                 "or set --train.clip-norm"
             )
         return evaluation_of(job.competition, opened.truth, predictions, opened.classes).score
+
+
+@torch.no_grad()
+def held_out_loss(fold: Started) -> float:
+    """The mean loss of the fold's validation images, or of `LOSS_IMAGES` of them, none of them augmented or
+    mixed, by the network that predicts; in float32, as prediction is."""
+    model, total, count = fold.session.predictor, 0.0, 0
+    with measuring(model):
+        for images, targets, number in fold.open.held_out(fold.preprocess, LOSS_IMAGES):
+            total += fold.objective(model, images, targets).item() * number
+            count += number
+    return total / max(1, count)
 
 
 def is_over(job: FoldJob, session: Session) -> bool:

@@ -19,8 +19,8 @@ from pipeline.training.schedule import lr_factor
 
 
 def epoch_of(row: list[Any]) -> Epoch:
-    """The epoch that a checkpoint keeps as a list of its values."""
-    return Epoch(**dict(zip((field.name for field in fields(Epoch)), row, strict=True)))
+    """The epoch that a checkpoint keeps as a list of its values; one of an older version has fewer."""
+    return Epoch(**dict(zip((field.name for field in fields(Epoch)), row, strict=False)))
 
 
 @dataclass(kw_only=True)

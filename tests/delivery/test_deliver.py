@@ -87,9 +87,10 @@ def test_a_picture_that_fails_costs_neither_the_file_nor_the_row(
     else:
         finished.histories["fold 0"] = pd.DataFrame({"epoch": [1]})  # without a loss to draw
     made = delivered(prepped, finished, tmp_path)
-    assert "warning: the report lacks pictures (" in capsys.readouterr().err
-    assert made.path.exists() and made.pictures == []
-    assert finished.run.summary() is not None and (finished.run.folder / "report.html").exists()
+    assert "warning: the report lacks a part (" in capsys.readouterr().err
+    assert made.path.exists() and finished.run.summary() is not None
+    page = made.report.read_text()
+    assert "the report lacks a part" in page and "<h2>Folds</h2>" in page, "the rest is there"
     assert row_of(tmp_path)["run"] == finished.run.name
 
 
@@ -120,3 +121,16 @@ def test_what_was_decided_is_recorded(prepared_sample, tmp_path, monkeypatch):
     for path in (made.path.with_suffix(".json"), finished.run.folder / "summary.json"):
         assert json.loads(path.read_text())["decision"] == [FEW, 0.5]
     assert DECIDED not in made.path.read_text().splitlines()[0]
+    page = made.report.read_text()
+    assert "<h2>Decision</h2>" in page and "decided on folds that it was not fitted on" in page
+    assert "fitted value 1</td><td" in page and f">{FEW}<" in page
+
+
+def test_the_page_has_the_score_of_each_fold(prepared_sample, tmp_path):
+    prepped = prepared_sample("cifar10")
+    made = delivered(prepped, finished_run(prepped, prepped.data.train.iloc[:FEW], tmp_path), tmp_path)
+    page = made.report.read_text()
+    first, second = made.facts["folds"]
+    for text in ("fold 0", "fold 1", "all together", f"{first:.4g}", f"{second:.4g}"):
+        assert text in page
+    assert "Most confused pairs" in page and "Calibration" in page and "data:image/jpeg" in page

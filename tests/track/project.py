@@ -81,4 +81,4 @@ def _add(
     if number % 2:
         folder = project.runs / slug / run
         folder.mkdir(parents=True)
-        write_report(folder, run, {"cv": cv}, [], str(config))
+        write_report(folder, run, {"cv": cv}, (), str(config))

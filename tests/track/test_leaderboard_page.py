@@ -2,41 +2,27 @@
 
 import datetime
 import json
-import os
 import re
-import shutil
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
 from pipeline.runs.ledger import UPLOADING, LedgerRow, record, update_upload
 from pipeline.track.leaderboard import collect, render, write_leaderboard
+from tests.browser import asked_for, screenshot, show, start
 from tests.track.project import Project, make_project
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
+pytest.importorskip("selenium", reason="needs selenium")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("headless=new", "disable-dev-shm-usage", "disable-gpu", "force-prefers-reduced-motion"):
-        options.add_argument(f"--{argument}")
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # root has no sandbox to give; the page is our own
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = start()
     yield driver
     driver.quit()
 
@@ -52,31 +38,6 @@ def page(browser, project):
     show(browser, write_leaderboard(project.submissions, project.runs, project.submissions / "page.html"))
     yield browser
     assert [entry["message"] for entry in browser.get_log("browser")] == []  # no error, no blocked request
-
-
-def show(browser, path: Path, width: int = 1200, dark: bool = False) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-    browser.get("about:blank")  # so that a changed address behind # is a new load as well
-    browser.get(path.as_uri())
-
-
-def screenshot(browser, name: str) -> None:
-    """Keep a picture of the whole page, where PODIUM_SCREENSHOTS names a folder for it."""
-    if folder := os.environ.get("PODIUM_SCREENSHOTS"):
-        height = browser.execute_script("return document.documentElement.scrollHeight")
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {
-                **browser.execute_script("return {width: innerWidth}"),
-                "height": height,
-                "deviceScaleFactor": 1,
-                "mobile": False,
-            },
-        )
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 def shown(browser) -> list[str]:
@@ -403,12 +364,7 @@ def test_fits_a_phone(page, project, dark):
 
 
 def test_asks_the_network_for_nothing(page):
-    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    asked = {
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    }
+    asked = asked_for(page)
     assert asked and all(url.startswith(("file:", "data:", "about:")) for url in asked)
 
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 import wandb
-from PIL import Image
 
 from pipeline.track.wandb_log import TrackConfig, Tracker, has_login
 from pipeline.training.job import Epoch
@@ -115,14 +114,14 @@ def test_a_fold_is_a_run_of_its_group_with_every_epoch(tmp_path, capsys):
     assert "wandb sync" in capsys.readouterr().err
 
 
-def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_path, monkeypatch, capfd):
+def test_a_summary_holds_scores_page_table_and_submission_and_no_secret(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("WANDB_API_KEY", "a-secret-key-of-wandb" * 2)
-    Image.new("RGB", (8, 8)).save(tmp_path / "curves.png")
+    (tmp_path / "report.html").write_text("<!doctype html><h1>A run</h1>")
     (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
     ledger = pd.DataFrame({"run": ["a", "b"], "cv_score": ["0.8", "0.9"]})
     facts = {"cv_accuracy": 0.9, "folds": [0.9], "data": "folder"}
     tracker(tmp_path, wandb="offline").summary(
-        {}, facts, [tmp_path / "curves.png"], tmp_path / "s.csv", [], ledger
+        {}, facts, tmp_path / "report.html", tmp_path / "s.csv", [], ledger
     )
     found = records(tmp_path)
     summary = {
@@ -133,9 +132,8 @@ def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_
     }
     assert summary["cv_accuracy"] == "0.9" and summary["data"] == '"folder"'
     keys = {key for row in values(found) for key in row}
-    assert any(key.startswith("curves") for key in keys) and any(
-        key.startswith("leaderboard") for key in keys
-    )
+    assert any(key.startswith("report") for key in keys)
+    assert any(key.startswith("leaderboard") for key in keys)
     assert "submission" in [record.artifact.type for record in found if record.HasField("artifact")]
     stored = b"".join(path.read_bytes() for path in (tmp_path / "wandb").rglob("*") if path.is_file())
     told = "".join(capfd.readouterr()).encode()
@@ -145,7 +143,9 @@ def test_a_summary_holds_scores_pictures_table_and_submission_and_no_secret(tmp_
 
 def test_without_artifacts_none_is_logged(tmp_path):
     (tmp_path / "s.csv").write_text("id,label\n1,cat\n")
-    tracker(tmp_path, artifacts="none").summary({}, {}, [], tmp_path / "s.csv", [], pd.DataFrame({"run": []}))
+    tracker(tmp_path, artifacts="none").summary(
+        {}, {}, tmp_path / "s.csv", tmp_path / "s.csv", [], pd.DataFrame({"run": []})
+    )
     kinds = [record.artifact.type for record in records(tmp_path) if record.HasField("artifact")]
     assert "submission" not in kinds  # the table of the leaderboard is one of its own
 

@@ -1,12 +1,16 @@
 """Training: what a fold's result depends on, and what it survives."""
 
+import math
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from competitions.cifar10.competition import CLASSES, Competition
 from pipeline.base.errors import UserError
+from pipeline.inputs.preprocess import normalise
 from pipeline.metrics.usual import ACCURACY, LOG_LOSS
 from pipeline.tasks.classification.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.training.checkpoint import Checkpoint
@@ -265,3 +269,33 @@ def test_an_epoch_without_a_score_is_never_the_best():
     for metric in (ACCURACY, LOG_LOSS):
         assert best_epoch(_history(nan, 0.1, nan), metric) == 2
         assert best_epoch(_history(0.1, nan), metric) == 1
+
+
+@pytest.mark.parametrize("loss", ["ce", "bce"])
+def test_the_validation_loss_is_that_of_the_images_as_they_are(job, loss):
+    """By the network that predicts, which the average is; dropout and changes of images are for training."""
+    augment = AugmentConfig(pad=2, mixup=0.5)
+    train = replace(BASIC.train, epochs=1, loss=loss)
+    one = job(replace(BASIC, augment=augment, train=train, model=ModelConfig(name=TINY, drop_rate=0.5)))
+    checkpoint = train_fold(one)
+    (row,) = read_history(one.folder)
+    opened = one.open()
+    model = checkpoint.build(one.competition.task, torch.device("cpu"))
+    images = torch.from_numpy(opened.images.packed[opened.valid_rows]).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        outputs = model.forward_head(model.forward_features(normalise(images, checkpoint.preprocess)))
+    truth = torch.tensor([CLASSES.index(label) for label in opened.truth["label"]])
+    hot = F.one_hot(truth, len(CLASSES)).float()
+    expected = (
+        F.cross_entropy(outputs, truth) if loss == "ce" else F.binary_cross_entropy_with_logits(outputs, hot)
+    )
+    assert row.valid_loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_a_history_from_before_the_validation_loss_can_be_read(job, tmp_path):
+    train_fold(job(replace(BASIC, train=replace(BASIC.train, epochs=1)), "old"))
+    table = pd.read_csv(tmp_path / "old" / "history.csv")
+    assert table["valid_loss"].notna().all()
+    table.drop(columns="valid_loss").to_csv(tmp_path / "old" / "history.csv", index=False)
+    (row,) = read_history(tmp_path / "old")
+    assert math.isnan(row.valid_loss) and row.loss == table["loss"][0]

@@ -1,7 +1,6 @@
 """One label per image."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,12 +8,13 @@ import pandas as pd
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Part
 from pipeline.frame.submission import OneOf, SubmissionFormat
 from pipeline.frame.values import likely, values_of
 from pipeline.metrics.metric import Needs
 from pipeline.tasks.classification.blend import METHODS, blend
 from pipeline.tasks.classification.config import Config
-from pipeline.tasks.classification.pictures import plot_confusion, plot_mistakes
+from pipeline.tasks.classification.report import report
 from pipeline.tasks.exclusive import ExclusiveTask
 from pipeline.tasks.task import Blended, BlendRequest, Mixer, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, mixer_of
@@ -77,16 +77,9 @@ class Classification(ExclusiveTask[Config]):
         """See `pipeline.tasks.classification.blend`."""
         return blend(request) if request.method in METHODS else super().blend(request)
 
-    def report(self, request: ReportRequest) -> list[Path]:
-        """Confusion matrix, and the images whose true class got the least probability."""
-        truth, oof, images, classes = request.truth, request.oof, request.images, request.classes
-        folder = request.folder
-        return [
-            plot_confusion(
-                truth["label"].tolist(), likely(oof, classes).tolist(), classes, folder / "confusion.png"
-            ),
-            plot_mistakes(truth, oof, images, classes, folder / "mistakes.png"),
-        ]
+    def report(self, request: ReportRequest) -> Iterator[Part]:
+        """See `pipeline.tasks.classification.report`."""
+        return report(request)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """An id and one of the classes."""

@@ -36,7 +36,15 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
         *affine(augment, fill=mean_color(preprocess)),
         *flips_and_colors(augment, preprocess),
     ]
-    boxes = A.BboxParams(
+    return A.Compose(steps, bbox_params=_boxes())
+
+
+def held_out_transform(preprocess: Preprocess) -> A.Compose:
+    """A whole image with its boxes in the network's square; called as `detection_transform` is."""
+    return A.Compose(letterbox(preprocess), bbox_params=_boxes())
+
+
+def _boxes() -> A.BboxParams:
+    return A.BboxParams(
         "pascal_voc", ["index"], min_visibility=0.25, min_width=LEAST_SIDE, min_height=LEAST_SIDE, clip=True
     )
-    return A.Compose(steps, bbox_params=boxes)

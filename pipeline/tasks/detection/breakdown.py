@@ -1,5 +1,8 @@
 """What kind of mistakes a detector makes: the error types of TIDE (arXiv 2008.08115)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -14,6 +17,24 @@ object that a better-scored prediction has found. background: hardly on any obje
 prediction found, and that no classification or localisation error accounts for."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of the predictions and the objects of an image.
+
+    Attributes
+    ----------
+    kinds : of each prediction that counts, one of KINDS.
+    rows : its row among the image's predictions.
+    objects : row of the object that it is about, among the image's; -1 where it is about none.
+    missed : rows of the objects that were missed.
+    """
+
+    kinds: Sequence[str]
+    rows: Sequence[int]
+    objects: Sequence[int]
+    missed: Sequence[int]
+
+
 def break_down(
     truth: pd.DataFrame,
     predictions: pd.DataFrame,
@@ -21,7 +42,24 @@ def break_down(
     found_iou: float = 0.5,
     background_iou: float = 0.1,
 ) -> dict[str, int]:
-    """Count predictions and missed objects by KINDS. Each prediction has one kind.
+    """Count predictions and missed objects by KINDS. Each prediction has one kind. Arguments and errors as
+    `verdicts`."""
+    counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+    for verdict in verdicts(truth, predictions, min_score, found_iou, background_iou):
+        for kind in verdict.kinds:
+            counts[kind] += 1
+        counts["missed"] += len(verdict.missed)
+    return counts
+
+
+def verdicts(
+    truth: pd.DataFrame,
+    predictions: pd.DataFrame,
+    min_score: float = 0.3,
+    found_iou: float = 0.5,
+    background_iou: float = 0.1,
+) -> list[Verdict]:
+    """What became of each image, in the order of `truth`.
 
     Parameters
     ----------
@@ -39,7 +77,7 @@ def break_down(
     if predictions["image_id"].duplicated().any() or set(predictions["image_id"]) != set(truth["image_id"]):
         raise ValueError("the predictions are not one row for each image of the truth")
     predictions = predictions.set_index("image_id").loc[truth["image_id"]]
-    counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+    made = []
     for boxes, labels, crowd, found, scores, named in zip(
         *(truth[name] for name in ("boxes", "labels", "crowd")),
         *(predictions[name] for name in ("boxes", "scores", "labels")),
@@ -48,7 +86,7 @@ def break_down(
         scores = np.asarray(scores, dtype=np.float64)
         order = np.argsort(-scores, kind="stable")
         order = order[scores[order] >= min_score]
-        kinds, missed = _image(
+        verdict = _image(
             box_array(boxes),
             np.asarray(labels, dtype=object),
             np.asarray(crowd, dtype=bool),
@@ -56,10 +94,8 @@ def break_down(
             np.asarray(named, dtype=object)[order],
             (background_iou, found_iou),
         )
-        for kind in kinds:
-            counts[kind] += 1
-        counts["missed"] += missed
-    return counts
+        made.append(replace(verdict, rows=order[list(verdict.rows)].tolist()))
+    return made
 
 
 def _image(
@@ -69,9 +105,8 @@ def _image(
     found: np.ndarray,
     named: np.ndarray,
     bounds: tuple[float, float],
-) -> tuple[list[str], int]:
-    """The kind of each prediction that counts, and the number of missed objects; `found` by descending
-    score."""
+) -> Verdict:
+    """Of one image; `found` by descending score."""
     counted = np.flatnonzero(~crowd)
     absorbed = _inside(found, boxes[crowd], named, labels[crowd])
     overlaps = box_iou(torch.from_numpy(found), torch.from_numpy(boxes[counted])).numpy()
@@ -80,16 +115,19 @@ def _image(
     explained = np.zeros(len(counted), dtype=bool)
     explained[matched[matched >= 0]] = True
     used = explained.copy()
-    kinds = []
+    kinds, rows, objects = [], [], []
     for place in range(len(found)):
-        if matched[place] >= 0:
-            kinds.append("correct")
-        elif not absorbed[place]:
+        if matched[place] < 0 and absorbed[place]:
+            continue
+        kind, target = ("correct", int(matched[place]))
+        if matched[place] < 0:
             kind, target = _mistake(overlaps[place], same[place], used, bounds)
-            kinds.append(kind)
-            if kind in ("classification", "localisation"):
-                explained[target] = True
-    return kinds, int((~explained).sum())
+        kinds.append(kind)
+        rows.append(place)
+        objects.append(int(counted[target]) if target >= 0 else -1)
+        if kind in ("classification", "localisation"):
+            explained[target] = True
+    return Verdict(kinds=kinds, rows=rows, objects=objects, missed=counted[~explained].tolist())
 
 
 def _match(overlaps: np.ndarray, least: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.parts import Part
 from pipeline.base.progress import say
 from pipeline.frame.boxes import box_array
 from pipeline.frame.headers import tell_turned
@@ -22,7 +24,7 @@ from pipeline.metrics.metric import Needs
 from pipeline.networks.detection.detector import build_detector, check_detector
 from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request
-from pipeline.tasks.detection.augment import detection_transform
+from pipeline.tasks.detection.augment import detection_transform, held_out_transform
 from pipeline.tasks.detection.columns import BoxString, box_cells
 from pipeline.tasks.detection.config import Config, PredictConfig
 from pipeline.tasks.detection.pictures import draw_boxes
@@ -125,6 +127,13 @@ class Detection(Task[Config]):
         """The same geometry for image, boxes and masks."""
         return detection_transform(config.augment, preprocess)
 
+    def held_out(
+        self, frame: pd.DataFrame, classes: Sequence[str], config: Config, preprocess: Preprocess
+    ) -> tuple[Boxes, A.Compose]:
+        """Whole images, padded to a square, one by one."""
+        alone = replace(config.augment, mosaic=0.0, copy_paste=0.0)
+        return Boxes(frame, classes, alone, config.model.mask_head), held_out_transform(preprocess)
+
     def build_model(
         self, config: Config, classes: Sequence[str], load: bool = True, channels: int = 3
     ) -> nn.Module:
@@ -172,7 +181,7 @@ class Detection(Task[Config]):
             raise self.no_evidence(needs)
         return truth, predictions
 
-    def report(self, request: ReportRequest) -> list[Path]:
+    def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.detection.report`."""
         return report(request)
 

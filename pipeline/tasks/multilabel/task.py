@@ -1,8 +1,7 @@
 """Any number of labels for each image, none too."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import torch
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.parts import Part
 from pipeline.frame.submission import Probability, SubmissionFormat
 from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
@@ -18,7 +18,7 @@ from pipeline.prediction.decide import DECIDED
 from pipeline.tasks.blend import blend
 from pipeline.tasks.multilabel.config import Config
 from pipeline.tasks.multilabel.losses import Asymmetric, BinaryCrossEntropy, Focal, positive_weights
-from pipeline.tasks.multilabel.pictures import plot_label_scores, plot_mistakes
+from pipeline.tasks.multilabel.report import report
 from pipeline.tasks.task import Blended, BlendRequest, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
 
@@ -120,15 +120,9 @@ class Multilabel(WholeImageTask[Config]):
         """See `pipeline.tasks.blend`."""
         return blend(request) if request.method in self.blend_methods else super().blend(request)
 
-    def report(self, request: ReportRequest) -> list[Path]:
-        """The AUC of each label, and the images with the greatest single mistake."""
-        true, values = request.evidence("probabilities")
-        assert isinstance(true, np.ndarray) and isinstance(values, np.ndarray)
-        classes, folder = list(request.classes), request.folder
-        return [
-            plot_label_scores(true, values, classes, folder / "labels.png"),
-            plot_mistakes(true, values, request, folder / "mistakes.png"),
-        ]
+    def report(self, request: ReportRequest) -> Iterator[Part]:
+        """See `pipeline.tasks.multilabel.report`."""
+        return report(request)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """An id and a probability for each label."""

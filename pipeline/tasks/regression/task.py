@@ -1,7 +1,6 @@
 """One or several numbers for each image, of a range that is stated."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 import torch
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.parts import Part
 from pipeline.frame.submission import Number, SubmissionFormat
 from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
@@ -17,7 +17,7 @@ from pipeline.prediction.decide import DECIDED
 from pipeline.tasks.blend import blend
 from pipeline.tasks.regression.config import Config
 from pipeline.tasks.regression.losses import LOSSES, spread_of
-from pipeline.tasks.regression.pictures import plot_mistakes, plot_values
+from pipeline.tasks.regression.report import report
 from pipeline.tasks.task import Blended, BlendRequest, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, WholeImageTask
 
@@ -125,14 +125,9 @@ class Regression(WholeImageTask[Config]):
         """See `pipeline.tasks.blend`."""
         return blend(request) if request.method in self.blend_methods else super().blend(request)
 
-    def report(self, request: ReportRequest) -> list[Path]:
-        """Predicted against true values, and the images that are furthest off."""
-        true, values = request.evidence("values")
-        assert isinstance(true, np.ndarray) and isinstance(values, np.ndarray)
-        return [
-            plot_values(true, values, self.names, request.folder / "values.png"),
-            plot_mistakes(true, values, request, request.folder / "mistakes.png"),
-        ]
+    def report(self, request: ReportRequest) -> Iterator[Part]:
+        """See `pipeline.tasks.regression.report`."""
+        return report(request, self.names)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """An id and a number for each target."""

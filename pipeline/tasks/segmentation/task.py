@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.parts import Part
 from pipeline.base.progress import progress, say
 from pipeline.frame.headers import tell_turned
 from pipeline.inputs.batches import Targets
-from pipeline.inputs.mask_augment import segmentation_transform
+from pipeline.inputs.mask_augment import held_out_transform, segmentation_transform
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
 from pipeline.prediction.stored import load_map
@@ -145,6 +146,12 @@ class Segmentation(PixelwiseTask[Config]):
         """The same geometry for image and mask."""
         return segmentation_transform(config.augment, preprocess, IGNORE)
 
+    def held_out(
+        self, frame: pd.DataFrame, classes: Sequence[str], config: Config, preprocess: Preprocess
+    ) -> tuple[Masks, A.Compose]:
+        """Whole images, padded to a square; what is padded is ignored."""
+        return self.targets(frame, classes, config), held_out_transform(preprocess, IGNORE)
+
     def activate(self, outputs: torch.Tensor) -> torch.Tensor:
         """Softmax."""
         return outputs.softmax(dim=1)
@@ -185,7 +192,7 @@ class Segmentation(PixelwiseTask[Config]):
         ]
         return (np.stack(counts) if counts else np.zeros((0, len(self.names), 3), dtype=np.int64),)
 
-    def report(self, request: ReportRequest) -> list[Path]:
+    def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.segmentation.report`."""
         return report(request, self.read, self.colors)
 

@@ -1,7 +1,6 @@
 """Shares of classes for each image: what raters did not agree on, or a mixture."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,13 +8,14 @@ import pandas as pd
 import torch
 
 from pipeline.base.errors import UserError, name_some
+from pipeline.base.parts import Part
 from pipeline.frame.submission import Probability, SubmissionFormat
 from pipeline.frame.values import values_of
 from pipeline.metrics.metric import Needs
 from pipeline.tasks.blend import blend
 from pipeline.tasks.exclusive import ExclusiveTask
 from pipeline.tasks.soft_labels.config import Config
-from pipeline.tasks.soft_labels.pictures import plot_mistakes, plot_shares
+from pipeline.tasks.soft_labels.report import report
 from pipeline.tasks.task import Blended, BlendRequest, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets
 
@@ -102,14 +102,9 @@ class SoftLabels(ExclusiveTask[Config]):
         """See `pipeline.tasks.blend`; a weighted mean of rows that sum to 1 does so too."""
         return blend(request) if request.method in self.blend_methods else super().blend(request)
 
-    def report(self, request: ReportRequest) -> list[Path]:
-        """Predicted against true shares, and the images with the greatest divergence."""
-        true, values = request.evidence("probabilities")
-        assert isinstance(true, np.ndarray) and isinstance(values, np.ndarray)
-        return [
-            plot_shares(true, values, request.classes, request.folder / "shares.png"),
-            plot_mistakes(true, values, request, request.folder / "mistakes.png"),
-        ]
+    def report(self, request: ReportRequest) -> Iterator[Part]:
+        """See `pipeline.tasks.soft_labels.report`."""
+        return report(request)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """An id and a probability for each class."""

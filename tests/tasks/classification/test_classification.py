@@ -1,7 +1,6 @@
 """What is particular to one label per image."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,8 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.frame.values import frame_of, likely
-from pipeline.inputs.batches import Images
 from pipeline.tasks.classification.config import AugmentConfig, Config, TrainConfig
 from pipeline.tasks.classification.task import Classification
-from pipeline.tasks.task import ReportRequest
 
 TASK = Classification()
 CLASSES = ["cat", "dog", "emu"]
@@ -184,32 +181,3 @@ class TestEvidence:
     def test_a_metric_of_something_else_is_refused(self, needs):
         with pytest.raises(UserError, match=f"classification has no {needs}: choose a metric"):
             TASK.evidence(needs, self.truth, self.given, CLASSES)
-
-
-def report_of(truth: pd.DataFrame, oof: pd.DataFrame, folder: Path) -> list[Path]:
-    """The pictures for black images."""
-    images = Images(truth, np.zeros((len(truth), 8, 8, 3), dtype="uint8"))
-    request = ReportRequest(
-        truth=truth,
-        oof=oof,
-        images=images,
-        classes=CLASSES,
-        evidence=lambda needs: TASK.evidence(needs, truth, oof, CLASSES),
-        folder=folder,
-    )
-    return TASK.report(request)
-
-
-def test_the_report_draws_the_confusion_and_the_mistakes(tmp_path):
-    ids = [f"{number}" for number in range(12)]
-    truth = pd.DataFrame({"image_id": ids, "label": CLASSES * 4})
-    oof = predictions(dict(zip(ids, np.roll(np.eye(3), 1, axis=1).tolist() * 4, strict=True)))
-    pictures = report_of(truth, oof, tmp_path)
-    assert [path.name for path in pictures] == ["confusion.png", "mistakes.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
-
-
-def test_the_report_of_a_perfect_model_can_be_drawn(tmp_path):
-    truth = pd.DataFrame({"image_id": ["a", "b", "c"], "label": CLASSES})
-    oof = predictions(dict(zip("abc", np.eye(3).tolist(), strict=True)))
-    assert len(report_of(truth, oof, tmp_path)) == 2

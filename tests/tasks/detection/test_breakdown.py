@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipeline.tasks.detection.breakdown import KINDS, break_down
+from pipeline.tasks.detection.breakdown import KINDS, break_down, verdicts
 
 BOX, FAR = [0.0, 0.0, 40.0, 40.0], [100.0, 100.0, 140.0, 140.0]
 SHIFTED = [20.0, 0.0, 60.0, 40.0]
@@ -94,3 +94,19 @@ def test_images_are_joined_by_id_and_summed():
     assert break_down(truth, found.iloc[::-1])["correct"] == 2
     with pytest.raises(ValueError, match="one row for each image"):
         break_down(truth, found.iloc[:1])
+
+
+def test_a_verdict_names_the_rows_of_boxes_and_objects():
+    truth = pd.DataFrame(
+        {"image_id": ["a"], "boxes": [[FAR, BOX]], "labels": [["dog", "cat"]], "crowd": [[0, 0]]}
+    )
+    found = pd.DataFrame(
+        {"image_id": ["a"], "boxes": [[BOX, BOX]], "scores": [[0.6, 0.9]], "labels": [["cat", "cat"]]}
+    )
+    (verdict,) = verdicts(truth, found)
+    assert (verdict.kinds, verdict.rows, verdict.objects, verdict.missed) == (
+        ["correct", "duplicate"],
+        [1, 0],
+        [1, 1],
+        [0],
+    )

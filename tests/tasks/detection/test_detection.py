@@ -14,13 +14,17 @@ from PIL import Image
 from torch import nn
 
 from pipeline.base.errors import UserError
+from pipeline.base.page import section
 from pipeline.inputs.batches import Images, TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.coco_ap import coco_scores
+from pipeline.metrics.voc_ap import voc_ap
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
+from pipeline.tasks.detection.breakdown import break_down, verdicts
 from pipeline.tasks.detection.config import AugmentConfig, Config, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.detection.predict import from_frame, fuse, to_frame
+from pipeline.tasks.detection.report import told
 from pipeline.tasks.detection.targets import mosaic, paste
 from pipeline.tasks.detection.task import Detection
 from pipeline.tasks.task import ReportRequest
@@ -537,27 +541,59 @@ def test_a_preview_shows_the_boxes(frame):
     assert (drawn[8:40, 10] != image[8:40, 10]).any()
 
 
-def report_of(frame: pd.DataFrame, oof: pd.DataFrame, folder: Path) -> list[Path]:
+def report_of(frame: pd.DataFrame, oof: pd.DataFrame) -> list:
     request = ReportRequest(
         truth=frame,
         oof=oof,
         images=Images(frame, None),
         classes=NAMES,
         evidence=lambda needs: TASK.evidence(needs, frame, oof, NAMES),
-        folder=folder,
+        folder=Path(),
     )
-    return TASK.report(request)
+    return list(TASK.report(request))
 
 
-def test_the_report_draws_boxes_curves_and_mistakes(frame, tmp_path):
+def test_the_report_shows_classes_kinds_mistakes_and_curves(frame, tmp_path):
     found = predict(Finder(), TASK, request_for(frame, tmp_path))
     found.to_parquet(tmp_path / "oof.parquet")  # lists become arrays
-    pictures = report_of(frame, pd.read_parquet(tmp_path / "oof.parquet"), tmp_path)
-    assert [path.name for path in pictures] == ["boxes.png", "precision_recall.png", "breakdown.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    oof = pd.read_parquet(tmp_path / "oof.parquet")
+    classes, kinds, mistakes, curves = report_of(frame, oof)
+    assert {row[0]: row[1] for row in classes.rows} == pytest.approx(
+        voc_ap(frame, oof, NAMES)["per_class"], nan_ok=True
+    )
+    assert {row[0]: row[1] for row in kinds.rows} == break_down(frame, oof)
+    assert [name for name, _ in mistakes.legend] == ["truth (dashed)", "predicted, right", "predicted, wrong"]
+    assert len(curves.charts) == 2
 
 
-def test_the_report_of_a_model_that_finds_nothing(frame, tmp_path):
+def test_the_report_of_a_model_that_finds_nothing_names_all_it_missed(frame):
     nothing = to_frame(frame["image_id"].tolist(), [TestFusion.none] * 3, NAMES)
-    pictures = report_of(frame, nothing, tmp_path)
-    assert all(path.stat().st_size > 1000 for path in pictures)
+    _, _, mistakes, curves = report_of(frame, nothing)
+    missed = [line for tile in mistakes.tiles for line in tile.lines]
+    real = sum(not crowd for crowds in frame["crowd"] for crowd in crowds)
+    assert len(missed) == real and all(line.startswith("missed: ") for line in missed)
+    most = frame.loc[
+        [sum(not one for one in crowd) for crowd in frame["crowd"]].index(
+            max(sum(not one for one in crowd) for crowd in frame["crowd"])
+        ),
+        "image_id",
+    ]
+    assert mistakes.tiles[0].title == most
+    assert "there is nothing to draw" in section(curves)
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "line"),
+    [
+        ([8.0, 8.0, 48.0, 48.0], "dog", "wrong class: dog 0.90, is cat"),
+        ([28.0, 8.0, 68.0, 48.0], "cat", "badly placed: cat 0.90"),
+        ([200.0, 200.0, 240.0, 240.0], "cat", "nothing there: cat 0.90"),
+    ],
+)
+def test_a_wrong_box_says_what_is_wrong_with_it(box, label, line):
+    truth = pd.DataFrame(
+        {"image_id": ["a"], "boxes": [[[8.0, 8.0, 48.0, 48.0]]], "labels": [["cat"]], "crowd": [[0]]}
+    )
+    found = pd.DataFrame({"image_id": ["a"], "boxes": [[box]], "scores": [[0.9]], "labels": [[label]]})
+    (verdict,) = verdicts(truth, found)
+    assert line in told(truth.iloc[0], found.iloc[0], verdict)

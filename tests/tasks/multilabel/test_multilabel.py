@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Chart, Table, Tiles
 from pipeline.frame.values import frame_of
 from pipeline.inputs.batches import Images
 from pipeline.prediction.decide import DECIDED
@@ -220,7 +221,7 @@ class TestBlend:
 
 
 @pytest.mark.parametrize("emu", [["emu"], []], ids=["each label", "a label that no validated image has"])
-def test_the_report_draws_the_labels_and_the_mistakes(tmp_path, emu):
+def test_the_report_shows_the_labels_and_the_mistakes(tmp_path, emu):
     truth = pd.DataFrame({"image_id": [str(n) for n in range(12)], "labels": [["cat"], ["dog"], emu] * 4})
     oof = frame_of(truth["image_id"].to_numpy(), np.random.default_rng(0).random((12, 3)), CLASSES)
     request = ReportRequest(
@@ -231,6 +232,14 @@ def test_the_report_draws_the_labels_and_the_mistakes(tmp_path, emu):
         evidence=lambda needs: TASK.evidence(needs, truth, oof, CLASSES),
         folder=tmp_path,
     )
-    pictures = TASK.report(request)
-    assert [path.name for path in pictures] == ["labels.png", "mistakes.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    labels, mistakes, chart = TASK.report(request)
+    assert isinstance(labels, Table) and isinstance(mistakes, Tiles) and isinstance(chart, Chart)
+    by_label = {row[0]: row[1:] for row in labels.rows}
+    assert set(by_label) == set(CLASSES) and by_label["cat"][4] == 4
+    assert np.isnan(by_label["emu"][0]) == (not emu), "an AUC needs both sides"
+    first = mistakes.tiles[0]
+    there = np.array([[name in labels for name in CLASSES] for labels in truth["labels"]])
+    errors = np.abs(there - oof[CLASSES].to_numpy())
+    row, place = np.unravel_index(errors.argmax(), errors.shape)
+    assert (first.title, first.lines[0].split()[0]) == (truth["image_id"][row], CLASSES[place])
+    assert all(line.endswith("there") for line in first.lines)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Charts, Table, Tiles
 from pipeline.frame.values import frame_of
 from pipeline.inputs.batches import Images
 from pipeline.prediction.decide import DECIDED
@@ -223,7 +224,7 @@ class TestBlend:
 
 
 @pytest.mark.parametrize("task", [AGE, UNSURE, BOTH], ids=["one", "with sigma", "two"])
-def test_the_report_draws_the_values_and_the_mistakes(task, tmp_path):
+def test_the_report_shows_the_values_and_the_mistakes(task, tmp_path):
     truth = frame(age=[30.0] * 12, height=[150.0] * 12)
     classes = task.classes(truth)
     random = np.random.default_rng(0)
@@ -236,6 +237,14 @@ def test_the_report_draws_the_values_and_the_mistakes(task, tmp_path):
         evidence=lambda needs: task.evidence(needs, truth, oof, classes),
         folder=tmp_path,
     )
-    pictures = task.report(request)
-    assert [path.name for path in pictures] == ["values.png", "mistakes.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    targets, charts, mistakes = task.report(request)
+    assert isinstance(targets, Table) and isinstance(charts, Charts) and isinstance(mistakes, Tiles)
+    assert [row[0] for row in targets.rows] == list(task.names)
+    off = oof[classes[0]].to_numpy() - 30
+    assert targets.rows[0][1] == pytest.approx(np.abs(off).mean())
+    assert targets.rows[0][4] == pytest.approx(off.mean()) and np.isnan(targets.rows[0][5])
+    assert len(charts.charts) == len(task.names) and len(mistakes.tiles) == 12
+    if len(task.names) == 1:
+        worst = int(np.abs(off).argmax())
+        assert mistakes.tiles[0].title == truth["image_id"][worst]
+        assert f"predicted {oof[classes[0]][worst]:.4g}, is 30" in mistakes.tiles[0].lines[0]

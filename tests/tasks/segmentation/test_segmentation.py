@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Table, Tiles
 from pipeline.competition.evaluate import Evaluation, evaluation_of
 from pipeline.inputs.batches import Images
 from pipeline.inputs.preprocess import Preprocess
@@ -356,7 +357,7 @@ def test_each_map_is_decoded_once_for_all_figures_and_once_more_where_it_is_show
     assert evaluation.fold_scores(np.array([0, 1, 1])) == [1.0, 1.0]
     maps = sorted(Path(path).name for path in predictions["map_file"])
     assert sorted(opened) == maps
-    TASK.report(_request(evaluation, frame, tmp_path))
+    list(TASK.report(_request(evaluation, frame, tmp_path)))
     assert sorted(opened) == sorted(2 * maps)
 
 
@@ -371,12 +372,22 @@ def test_the_score_of_a_fold_is_that_of_its_images_alone(frame, tmp_path):
     assert evaluation.score == pytest.approx(np.nanmean(class_iou(counts))) and 0 < evaluation.score < 1
 
 
-def test_the_report_draws_the_classes_and_the_worst_images(frame, tmp_path):
-    predictions = _predict(frame, tmp_path / "maps")
+def test_the_report_shows_the_classes_and_the_worst_images(frame, tmp_path):
+    predictions = _predict(frame, tmp_path / "maps", flip=False)
+    wrong = np.eye(21, dtype="float32")[np.full((70, 30), 9)].transpose(2, 0, 1)
+    save_map(Path(predictions["map_file"][1]), wrong)
     evaluation = evaluation_of(competition_of("voc"), frame, predictions, VOC_CLASSES)
-    pictures = TASK.report(_request(evaluation, frame, tmp_path))
-    assert [path.name for path in pictures] == ["class_iou.png", "panels.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    classes, images = TASK.report(_request(evaluation, frame, tmp_path))
+    assert isinstance(classes, Table) and isinstance(images, Tiles)
+    rows = {row[0]: row for row in classes.rows}
+    iou = class_iou(evaluation.evidence("pixels")[0])
+    assert rows["chair"][1] == iou[VOC_CLASSES.index("chair")] == 0 and len(rows) == 21
+    assert np.isnan(rows["sheep"][1]) and list(rows)[-1] not in ("chair", "background")
+    assert images.tiles[0].title == frame["image_id"][1], "the worst first"
+    assert images.tiles[0].names == ("image", "truth", "prediction", "errors")
+    legend = dict(images.legend)
+    assert {"chair", "wrong", "right", "void: not counted"} <= set(legend)
+    assert (images.tiles[0].pictures[3] == legend["wrong"]).all(axis=2).any()
 
 
 def test_whole_images_are_not_mixed(frame):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Chart, Table, Tiles
 from pipeline.frame.values import frame_of
 from pipeline.inputs.batches import Images
 from pipeline.metrics.usual import ACCURACY, KL_DIVERGENCE
@@ -178,10 +179,10 @@ def test_blends_keep_rows_that_sum_to_1(method, tmp_path):
         np.testing.assert_allclose(one[CLASSES].sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_report_has_two_pictures(tmp_path):
+def test_the_report_shows_the_classes_and_the_greatest_divergence(tmp_path):
     given = TestScores.given
     images = Images(SHARES[["image_id"]].assign(path=""), np.zeros((3, 8, 8, 3), dtype="uint8"))
-    written = TASK.report(
+    table, mistakes, chart = TASK.report(
         ReportRequest(
             truth=SHARES,
             oof=given,
@@ -191,8 +192,13 @@ def test_a_report_has_two_pictures(tmp_path):
             folder=tmp_path,
         )
     )
-    assert [path.name for path in written] == ["shares.png", "mistakes.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    assert isinstance(table, Table) and isinstance(mistakes, Tiles) and isinstance(chart, Chart)
+    shares = {row[0]: row[1] for row in table.rows}
+    assert shares == pytest.approx(SHARES[CLASSES].mean().to_dict())
+    divergence = (SHARES[CLASSES] * np.log(SHARES[CLASSES].clip(1e-15) / given[CLASSES].clip(1e-15))).sum(
+        axis=1
+    )
+    assert mistakes.tiles[0].title == SHARES["image_id"][int(divergence.argmax())]
 
 
 def test_votes_of_the_sample_follow_what_its_images_show(tmp_path):

@@ -19,13 +19,17 @@ def curves(histories: dict[str, pd.DataFrame], metric: str) -> Charts:
     losses = []
     for color, (name, history) in enumerate(histories.items()):
         x = history["epoch"].to_numpy()
-        losses.append(Series(name=f"{name}, {TRAINED}", x=x, y=history["loss"], color=color, style="dashed"))
+        losses.append(
+            Series(name=f"{name}, {TRAINED}", x=x, y=history["loss"].to_numpy(), color=color, style="dashed")
+        )
         if "valid_loss" in history:
-            losses.append(Series(name=f"{name}, {VALID}", x=x, y=history["valid_loss"], color=color))
+            losses.append(
+                Series(name=f"{name}, {VALID}", x=x, y=history["valid_loss"].to_numpy(), color=color)
+            )
     charts = [Chart(title="Loss", across="epoch", up="loss", series=losses)]
     for column, title in (("score", f"Validation {metric}"), ("lr", "Learning rate")):
         series = [
-            Series(name=name, x=history["epoch"], y=history[column], color=color)
+            Series(name=name, x=history["epoch"].to_numpy(), y=history[column].to_numpy(), color=color)
             for color, (name, history) in enumerate(histories.items())
         ]
         charts.append(Chart(title=title, across="epoch", up=title.lower(), series=series))

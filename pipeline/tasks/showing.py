@@ -61,7 +61,7 @@ def calibration(probabilities: np.ndarray, right: np.ndarray, across: str) -> Ch
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     groups = pd.DataFrame({"p": probabilities, "right": right.astype("float64")}).groupby(bins)
     means, sizes = groups.mean(), np.asarray(groups.size())
-    gap = float((np.abs(means["p"] - means["right"]).to_numpy() * sizes).sum() / max(1, sizes.sum()))
+    gap = float(((means["p"] - means["right"]).abs().to_numpy() * sizes).sum() / max(1, sizes.sum()))
     series = Series(name="share that is right", x=means["p"].to_numpy(), y=means["right"].to_numpy())
     return Chart(
         title="Calibration",

@@ -86,7 +86,7 @@ def worst_images(counts: np.ndarray, request: ReportRequest, read: MaskReader, c
             )
         )
     shown = [value for value in sorted(present) if value < len(request.classes)]
-    legend = [(request.classes[value], (*colors[value].tolist(),)) for value in shown]
+    legend = [(str(request.classes[value]), (*colors[value].tolist(),)) for value in shown]
     void = [("void: not counted", IGNORED)] if IGNORE in present else []
     return Tiles(
         title="Worst mistakes",

@@ -18,14 +18,11 @@ def curves(histories: dict[str, pd.DataFrame], metric: str) -> Charts:
     """
     losses = []
     for color, (name, history) in enumerate(histories.items()):
-        x = history["epoch"].to_numpy()
-        losses.append(
-            Series(name=f"{name}, {TRAINED}", x=x, y=history["loss"].to_numpy(), color=color, style="dashed")
-        )
+        x, loss = history["epoch"].to_numpy(), history["loss"].to_numpy()
+        losses.append(Series(name=f"{name}, {TRAINED}", x=x, y=loss, color=color, style="dashed"))
         if "valid_loss" in history:
-            losses.append(
-                Series(name=f"{name}, {VALID}", x=x, y=history["valid_loss"].to_numpy(), color=color)
-            )
+            valid = history["valid_loss"].to_numpy()
+            losses.append(Series(name=f"{name}, {VALID}", x=x, y=valid, color=color))
     charts = [Chart(title="Loss", across="epoch", up="loss", series=losses)]
     for column, title in (("score", f"Validation {metric}"), ("lr", "Learning rate")):
         series = [

@@ -30,13 +30,13 @@ def saliency_of(
         row_of = pd.Series(range(len(images)), index=images.frame["image_id"])
         numbers = folds.loc[list(ids)].to_numpy()
         for fold in np.unique(numbers).tolist():
-            places = np.flatnonzero(numbers == fold)
+            places = np.flatnonzero(numbers == fold).tolist()
             checkpoint = Checkpoint.load(run.fold(fold) / f"{keep}.pt", competition.task.config)
             model = checkpoint.build(competition.task, torch.device(device))
             rows = row_of.loc[[ids[place] for place in places]].to_numpy()
             asked = np.asarray(outputs)[places]
             pictures = looked_at(model, images, rows, asked, checkpoint.preprocess)
-            found |= dict(zip(places.tolist(), pictures or (), strict=False))
+            found |= dict(zip(places, pictures or (), strict=False))
         return [found.get(place) for place in range(len(ids))]
 
     return look

@@ -121,7 +121,15 @@ def test_the_best_epoch_is_kept_when_asked_for(job):
 
 def _history(*scores: float, seconds: float = 1.0) -> list[Epoch]:
     return [
-        Epoch(epoch=number, loss=1.0, lr=0.1, score=score, images_per_second=1.0, seconds=seconds)
+        Epoch(
+            epoch=number,
+            loss=1.0,
+            lr=0.1,
+            score=score,
+            images_per_second=1.0,
+            seconds=seconds,
+            valid_loss=1.5,
+        )
         for number, score in enumerate(scores, start=1)
     ]
 

@@ -40,8 +40,9 @@ def detection_transform(augment: AugmentConfig, preprocess: Preprocess) -> A.Com
 
 
 def held_out_transform(preprocess: Preprocess) -> A.Compose:
-    """A whole image with its boxes in the network's square; called as `detection_transform` is."""
-    return A.Compose([*letterbox(preprocess)], bbox_params=_boxes())
+    """A whole image with its boxes in the network's input; called as `detection_transform` is."""
+    steps = [squash(preprocess)] if preprocess.fit == "resize" else letterbox(preprocess)
+    return A.Compose([*steps], bbox_params=_boxes())
 
 
 def _boxes() -> A.BboxParams:

@@ -130,7 +130,7 @@ class Detection(Task[Config]):
     def held_out(
         self, frame: pd.DataFrame, classes: Sequence[str], config: Config, preprocess: Preprocess
     ) -> tuple[Boxes, A.Compose]:
-        """Whole images, padded to a square, one by one."""
+        """Whole images, one by one."""
         alone = replace(config.augment, mosaic=0.0, copy_paste=0.0)
         return Boxes(frame, classes, alone, config.model.mask_head), held_out_transform(preprocess)
 

@@ -149,7 +149,7 @@ class Segmentation(PixelwiseTask[Config]):
     def held_out(
         self, frame: pd.DataFrame, classes: Sequence[str], config: Config, preprocess: Preprocess
     ) -> tuple[Masks, A.Compose]:
-        """Whole images, padded to a square; what is padded is ignored."""
+        """See `held_out_transform`; what is padded is ignored."""
         return self.targets(frame, classes, config), held_out_transform(preprocess, IGNORE)
 
     def activate(self, outputs: torch.Tensor) -> torch.Tensor:

@@ -46,8 +46,8 @@ def segmentation_transform(augment: ScaledAugment, preprocess: Preprocess, ignor
 
 
 def held_out_transform(preprocess: Preprocess, ignore: int) -> A.Compose:
-    """The middle of an image with its mask, at the size at which images are looked at, in the network's input;
-    where there is no image the mask gets `ignore`."""
+    """The middle of an image with its mask, at the size at which images are looked at, as large as the
+    network's input; where there is no image the mask gets `ignore`."""
     fill = mean_color(preprocess)
     pad = PadIfNeeded(*preprocess.shape, position="top_left", fill=fill, fill_mask=ignore)
     return A.Compose([*fitted(preprocess), pad, A.CenterCrop(*preprocess.shape)])

@@ -72,17 +72,57 @@ class FoldConfig(Group):
     """Share of the images held out for validation; holdout only."""
     seed: Annotated[int, SEED] = 0
     """Seed of the split."""
-    use: Annotated[int | None, COUNT] = None
-    """Train only the first `use` folds; None trains all."""
+    csv: str | None = None
+    """Take the split from this file instead: an id (image_id, or the first column) and a fold (0, 1, ...; -1:
+    always trained on) for every training image."""
+    use: Annotated[int | str | None, COUNT] = None
+    """Train only these folds: 2 is the first two; a list with a comma names them, as in 0,3 or 3, alone. None
+    trains all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.use is None:
+            return
         there = 1 if self.scheme == "holdout" else self.count
-        if self.use is not None and self.use > there:
+        if isinstance(self.use, str):
+            self.chosen(range(10**9 if self.csv else there))
+        elif self.csv is None and self.use > there:
             raise UserError(f"--folds.use is {self.use}, and {self.scheme} makes {there} fold(s)")
+
+    def chosen(self, there: Sequence[int]) -> list[int]:
+        """The folds to train, in ascending order.
+
+        Parameters
+        ----------
+        there : the numbers of all folds, ascending.
+
+        Raises
+        ------
+        UserError : a number that is none of them, one twice, or a text that is no list of numbers.
+        """
+        if self.use is None:
+            return list(there)
+        if isinstance(self.use, int):
+            if self.use > len(there):
+                raise UserError(f"--folds.use is {self.use}, and there are {len(there)} fold(s)")
+            return list(there[: self.use])
+        words = [word.strip() for word in self.use.split(",") if word.strip()]
+        if "," not in self.use or not words or not all(word.isdecimal() for word in words):
+            raise UserError(
+                f"--folds.use is {self.use!r}: give how many folds, or their numbers with a comma, such as "
+                "0,3"
+            )
+        numbers = sorted(map(int, words))
+        wrong = [number for number in numbers if number not in there]
+        if wrong or len(set(numbers)) < len(numbers):
+            what = f"fold {wrong[0]}, and the folds are 0 to {there[-1]}" if wrong else "a fold twice"
+            raise UserError(f"--folds.use {self.use} names {what}")
+        return numbers
 
     def unused(self) -> dict[str, str]:
         """See Group."""
+        if self.csv is not None:
+            return dict.fromkeys(("scheme", "count", "valid_ratio", "seed"), "folds.csv has the split")
         if self.scheme == "holdout":
             return {"count": "folds.scheme=holdout makes one fold"}
         return {"valid_ratio": f"folds.scheme={self.scheme} makes equal folds"}

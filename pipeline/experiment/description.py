@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import name_some
-from pipeline.base.files import digest
+from pipeline.base.files import digest, file_hash
 from pipeline.competition.base import Competition
 from pipeline.competition.identity import (
     prediction_code,
@@ -24,6 +25,9 @@ def describe(competition: Competition, config: Config, source_kind: str, data: P
     options["train"].pop("workers")
     options["predict"].pop("batch_size")
     options["model"].pop("weights")  # their content counts
+    split = options["folds"].pop("csv")
+    if split is not None:
+        options["folds"]["csv"] = file_hash(Path(split))  # what it holds, wherever it lies
     return {
         "config": options,
         "data": source_kind,

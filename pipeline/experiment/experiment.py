@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from pipeline.experiment.sharing import (
     take_weights,
     trained_elsewhere,
 )
+from pipeline.frame.fold_file import read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
@@ -112,6 +114,10 @@ class Experiment:
         """image_id and fold in the train manifest's row order; saved once, shared by every run with the same
         split."""
         split = replace(self.config.folds, use=None)
+        if split.csv is not None:
+            folds = read_folds(Path(split.csv), self.data.train)
+            audit_folds(self.data.train, folds, name=split.csv)
+            return folds
         key = digest([vars(split), self.data.train_identity, splitting_code()])
         path = self.paths.data / self.competition.slug / "folds" / f"{key}.parquet"
         folds = _read_folds(path)
@@ -125,9 +131,8 @@ class Experiment:
     @property
     def fold_numbers(self) -> list[int]:
         """The folds this config trains."""
-        return sorted(number for number in self.folds["fold"].unique().tolist() if number >= 0)[
-            : self.config.folds.use
-        ]
+        there = sorted(number for number in self.folds["fold"].unique().tolist() if number >= 0)
+        return self.config.folds.chosen(there)
 
     @cached_property
     def precise(self) -> Config:

@@ -144,12 +144,15 @@ def _holdout(units: pd.DataFrame, config: FoldConfig) -> pd.Series:
     return fold
 
 
-def audit_folds(frame: pd.DataFrame, folds: pd.DataFrame, grouped: bool = False) -> None:
+def audit_folds(
+    frame: pd.DataFrame, folds: pd.DataFrame, grouped: bool = False, name: str | None = None
+) -> None:
     """Check a fold file against the data it is about to be used with.
 
     Parameters
     ----------
     grouped : whether the split was to keep groups whole.
+    name : of a file that the user gave; None for one that is made again once it is deleted.
 
     Raises
     ------
@@ -170,6 +173,5 @@ def audit_folds(frame: pd.DataFrame, folds: pd.DataFrame, grouped: bool = False)
             straddling = joined.groupby(column)["fold"].transform("nunique") > 1
             if straddling.any():
                 leaks = joined.loc[straddling, "image_id"]
-                raise UserError(
-                    f"{len(leaks)} {what} straddle folds: {name_some(leaks)}; delete the fold file"
-                )
+                way_out = "delete the fold file" if name is None else f"give them one fold in {name}"
+                raise UserError(f"{len(leaks)} {what} straddle folds: {name_some(leaks)}; {way_out}")

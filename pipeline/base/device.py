@@ -7,10 +7,35 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.base.errors import UserError
 from pipeline.base.progress import say
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Of malloc.h."""
+
+
+def named_device(name: str) -> torch.device:
+    """The device of this name, such as ``cpu``, ``cuda:1`` or ``mps``; ``auto`` is `pick_device`'s.
+
+    Raises
+    ------
+    UserError : no such device, or one that fails an operation; names those there are.
+    """
+    if name == "auto":
+        return pick_device()
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        device = torch.device(name)
+        torch.ones(8, device=device).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"--device {name} cannot compute ({reason}): there is {', '.join(there)}, or leave it out"
+        ) from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"--device {name} does not compute: there is {', '.join(there)}, or leave it out")
+    return device
 
 
 def pick_device() -> torch.device:
@@ -33,7 +58,7 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     """The type worth computing in on `device`, or None for float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if cpu_computes_bf16() else None
+    return torch.bfloat16 if device.type == "cpu" and cpu_computes_bf16() else None
 
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -14,13 +14,14 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
 	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') \
 	$(if $(KIND),--kind '$(KIND)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
+	$(if $(IMAGES),--images '$(IMAGES)') $(if $(DEVICE),--device '$(DEVICE)') \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict export test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
 
 help: ## list every target
-	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
+	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -118,10 +119,14 @@ kernel-push: $(READY) ## push the kernel to Kaggle, follow it, fetch its output
 train: $(READY) ## train every fold that is not trained yet
 	@$(STAGE)
 
-predict: $(READY) ## out-of-fold and test predictions
+predict: $(READY) ## out-of-fold and test predictions; IMAGES=<folder>: of any images, with pictures (RUN=)
 	@$(STAGE)
 
-export: $(READY) ## write class folders of hard links for other tools
+class-folders: $(READY) ## write class folders of hard links for other tools
+	@$(STAGE)
+
+export-model: $(READY) ## a finished run (RUN=) as ONNX files or torch.export programs (FORMAT=onnx|pt2), checked
+	@$(BIN)/python -c 'import onnxruntime, onnxscript' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[onnx]'
 	@$(STAGE)
 
 test: $(DEVELOP) ## run the test suite; says what it skipped and why

@@ -50,8 +50,9 @@ SHOWING_FILES = (
     "combine.py",
     "counts.py",
     "decide.py",
+    "export.py",
 )
-"""Files of a task's folder, or of a room, that only read predictions."""
+"""Files of a task's folder, or of a room, that only read predictions, or hand a network on."""
 HOOKS = ("task", "reader", "augment", "objective")
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}

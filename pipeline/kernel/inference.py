@@ -3,28 +3,18 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import torch
 
 from pipeline.base.device import pick_device
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
 from pipeline.base.paths import default_paths
-from pipeline.base.progress import progress
 from pipeline.competition.base import Competition
 from pipeline.competition.prepare import prepare
-from pipeline.competition.prepared import Prepared
 from pipeline.competition.sources import find_source
 from pipeline.config.config import Config
 from pipeline.delivery.submission import write_submission
-from pipeline.experiment.average import aligned
-from pipeline.experiment.combine import options_of
+from pipeline.export.apply import Apply, fitted_decision
 from pipeline.frame.schema import rows_by_id
-from pipeline.prediction.predict import predict
-from pipeline.prediction.request import Request
 from pipeline.readers.decoding import Decoding
 from pipeline.runs.run import Run
 from pipeline.training.checkpoint import Checkpoint
@@ -51,9 +41,17 @@ def infer(competition: Competition, run: Path, raw: Path, out: Path) -> Path:
     form = competition.submission_format(data.classes)
     form.check_sample(data.sample_submission, data.test)
     work = paths.data / competition.slug / "inference" / run.name
-    test = _predict_run(competition, run, data, work, pick_device())
+    apply = Apply(
+        competition=competition,
+        images=data.images("test"),
+        classes=data.classes,
+        device=pick_device(),
+        checkpoints=_checkpoints,
+    )
+    members_of(run)  # refuses a blend that is no mean
+    test = apply.predict(Run(run), work)
     if competition.decision is not None:
-        test = competition.decision.apply(test, data.classes, fitted_decision(run))
+        test = competition.decision.apply(test, data.classes, fitted_decision(Run(run)))
     rows = rows_by_id(data.test, test["image_id"])
     frame = competition.to_submission(test, rows, data.classes)
     write_submission(frame, data.sample_submission, data.test, form, out)
@@ -73,53 +71,9 @@ def _decoding(competition: Competition, run: Path) -> Decoding | None:
     return Decoding.from_json(competition.reader, value) if value else None
 
 
-def _predict_run(
-    competition: Competition, run: Path, data: Prepared, work: Path, device: torch.device
-) -> pd.DataFrame:
-    """Test predictions of a run: the mean of its folds, or of its members."""
-    members = members_of(run)
-    if members:
-        frames = [_predict_run(competition, run.parent / name, data, work / name, device) for name in members]
-        config = options_of(Run(run), competition)
-        return competition.task.average(aligned(frames, members), work / "test", config)
-    folds = sorted(run.glob(f"fold*/{CHECKPOINT}"))
-    if not folds:
-        raise UserError(f"{run} has no fold with a {CHECKPOINT}: build the bundle again from a finished run")
-    config = options_of(Run(run), competition)
-    frames = [
-        _predict_fold(competition, path, config, data, work / path.parent.name / "test", device)
-        for path in folds
-    ]
-    return competition.task.average(frames, work / "test", config)
-
-
-def _predict_fold(
-    competition: Competition, path: Path, config: Config, data: Prepared, folder: Path, device: torch.device
-) -> pd.DataFrame:
-    checkpoint = Checkpoint.load(path, type(config))
-    if checkpoint.classes != data.classes:
-        raise UserError(f"{path} was trained on other classes than these raw files have: train it again")
-    images = data.images("test")
-    request = Request(
-        images=images,
-        rows=np.arange(len(images)),
-        classes=checkpoint.classes,
-        preprocess=checkpoint.preprocess,
-        config=replace(config.predicting(), amp=checkpoint.config.predict.amp),  # as it was measured
-        workers=config.train.workers,
-        device=device,
-        folder=folder,
-    )
-    with progress(f"{path.parent.name} predict test", len(images), "images") as advance:
-        return predict(checkpoint.build(competition.task, device), competition.task, request, advance)
-
-
-def fitted_decision(run: Path) -> Any:
-    """What the competition's decision was fitted to when the run was finished. Raises UserError without."""
-    summary = Run(run).summary() or {}
-    if "decision" not in summary:
-        raise UserError(f"{run} was finished before there was a decision to fit: predict with it again first")
-    return summary["decision"]
+def _checkpoints(run: Run) -> list[Path]:
+    """Of a run in a bundle."""
+    return sorted(run.folder.glob(f"fold*/{CHECKPOINT}"))
 
 
 def members_of(run: Path) -> list[str]:
@@ -153,7 +107,7 @@ def copy_checkpoints(run: Path, target: Path, competition: Competition) -> list[
     if not (run / "summary.json").exists():
         raise UserError(f"{run} is not a finished run: name a folder of runs/ that has a summary.json")
     if competition.decision is not None:
-        fitted_decision(run)
+        fitted_decision(Run(run))
     return _copy(run, target, competition.task.config)
 
 

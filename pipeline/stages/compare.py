@@ -10,12 +10,12 @@ from pipeline.delivery.deliver import kept_scores
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import default_name, experiments_of
 from pipeline.stages.finish import finished_run
-from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions, TrackOptions
+from pipeline.stages.options import ComputeOptions, ConfigOptions, OutOptions, SourceOptions, TrackOptions
 from pipeline.stages.predict import predict_all
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, SourceOptions, OutOptions, TrackOptions):
+class Options(ConfigOptions, SourceOptions, OutOptions, TrackOptions, ComputeOptions):
     """Run several configs, as in --config scratch,probe,fast, and put their scores in one table."""
 
 

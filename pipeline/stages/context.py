@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.base.device import pick_device
+from pipeline.base.device import named_device
 from pipeline.base.errors import UserError
 from pipeline.base.paths import Paths
 from pipeline.competition.base import Competition
@@ -30,6 +30,7 @@ class Context:
     arguments : what was typed after the stage's name.
     wanted, raw : where the raw files come from, as for `find_source`.
     on_bad_image : what is done with images that cannot be read, as for `prepare`.
+    wanted_device : what computes, as for `named_device`.
     """
 
     competition: Competition
@@ -39,6 +40,7 @@ class Context:
     wanted: Wanted = "auto"
     raw: Path | None = None
     on_bad_image: OnBadImage = "error"
+    wanted_device: str = "auto"
 
     @cached_property
     def source(self) -> Source:
@@ -73,8 +75,8 @@ class Context:
 
     @cached_property
     def device(self) -> torch.device:
-        """What computes."""
-        return pick_device()
+        """What computes. Raises UserError where the one asked for cannot."""
+        return named_device(self.wanted_device)
 
     @property
     def runs(self) -> Path:

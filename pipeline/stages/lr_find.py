@@ -6,13 +6,13 @@ from pipeline.base.errors import UserError
 from pipeline.base.progress import say
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
-from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
+from pipeline.stages.options import ComputeOptions, ConfigOptions, OutOptions, SourceOptions
 from pipeline.training.loop import start, training_step
 from pipeline.training.lr_range import plot_range_test, range_test, suggest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, SourceOptions, OutOptions):
+class Options(ConfigOptions, SourceOptions, OutOptions, ComputeOptions):
     """Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights."""
 
 

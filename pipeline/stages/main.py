@@ -12,9 +12,10 @@ from pipeline.config.config import Entry
 from pipeline.stages import (
     audit,
     blend,
+    class_folders,
     compare,
     data,
-    export,
+    export_model,
     folds,
     kernel,
     lr_find,
@@ -28,7 +29,7 @@ from pipeline.stages import (
 )
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import check_values
-from pipeline.stages.options import ConfigOptions, SourceOptions
+from pipeline.stages.options import ComputeOptions, ConfigOptions, SourceOptions
 from pipeline.stages.parse import parse
 
 STAGES: dict[str, ModuleType] = {
@@ -45,7 +46,8 @@ STAGES: dict[str, ModuleType] = {
     "upload": upload,
     "scores": scores,
     "workspace": workspace,
-    "export": export,
+    "class-folders": class_folders,
+    "export-model": export_model,
     "kernel": kernel,
 }
 """Each has ``Options``, ``run`` and, where something can be refused before any data is read, ``check``."""
@@ -81,7 +83,10 @@ def _run_stage(
         wanted=source.data,
         raw=source.raw,
         on_bad_image=source.on_bad_image,
+        wanted_device=options.device if isinstance(options, ComputeOptions) else "auto",
     )
+    if context.wanted_device != "auto":
+        _ = context.device  # one that is not there is told at once
     if isinstance(options, ConfigOptions):
         check_values(options, context, several=stage is compare)
     if hasattr(stage, "check"):
@@ -98,5 +103,5 @@ def _print_stages(slug: str, given: str | None) -> None:
     print(f"usage: python -m competitions.{slug} STAGE [options]", file=stream)
     print("STAGE --help lists the options\n", file=stream)
     for name, stage in STAGES.items():
-        print(f"  {name:<10}{(stage.__doc__ or '').splitlines()[0]}", file=stream)
+        print(f"  {name:<14}{(stage.__doc__ or '').splitlines()[0]}", file=stream)
     sys.exit(2 if wrong else 0)

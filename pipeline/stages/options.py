@@ -67,7 +67,16 @@ class ConfigOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(ConfigOptions, SourceOptions, TrackOptions):
+class ComputeOptions(Options):
+    """What computes."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:1 or mps. auto: a CUDA GPU that works, else the CPU. Does not change which run it
+    is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ConfigOptions, SourceOptions, TrackOptions, ComputeOptions):
     """An experiment that becomes a run."""
 
     run: str | None = None

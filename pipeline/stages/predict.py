@@ -1,21 +1,39 @@
-"""Predict out-of-fold and test images with every fold; trains what is not trained yet."""
+"""Predict with every fold, training what is not trained yet; with --images, any folder of new images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from pipeline.base.errors import UserError
 from pipeline.experiment.experiment import Experiment
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
-from pipeline.stages.options import RunOptions
+from pipeline.stages.options import OutOptions, RunOptions
+from pipeline.stages.predict_folder import check_folder, predict_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(RunOptions):
-    """Predict out-of-fold and test images with every fold; trains what is not trained yet."""
+class Options(RunOptions, OutOptions):
+    """Predict out-of-fold and test images with every fold, training what is not trained yet; or, with
+    --images, any folder of images by a finished run (--run; the newest by default): predictions.csv in the
+    submission's format, a picture of each image and a page of them, in --out or in the run's folder."""
+
+    images: Path | None = None
+    """Folder of new images, at any depth; nothing is trained."""
+
+
+def check(context: Context, options: Options) -> None:
+    """Refuse options that would do nothing."""
+    if options.images is not None:
+        check_folder(context, tuple(f"--{group.group}." for group in options.settings.groups()))
+    elif options.out is not None:
+        raise UserError("--out is where the predictions of --images go: leave it out, or take submit")
 
 
 def run(context: Context, options: Options) -> str:
-    """Train and predict."""
+    """Train and predict, or predict the folder."""
+    if options.images is not None:
+        return predict_folder(context, options.images, options.run, options.out, options.on_bad_image)
     experiments = experiments_of(options, context, options.name, options.track, options.run)
     predict_all(experiments)
     return "runs: " + " ".join(str(experiment.run.folder) for experiment in experiments)

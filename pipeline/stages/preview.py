@@ -12,11 +12,11 @@ from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess, as_picture
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
-from pipeline.stages.options import ConfigOptions, OutOptions, SourceOptions
+from pipeline.stages.options import ComputeOptions, ConfigOptions, OutOptions, SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, SourceOptions, OutOptions):
+class Options(ConfigOptions, SourceOptions, OutOptions, ComputeOptions):
     """Draw some training images as they are, beside augmented versions with their labels."""
 
 

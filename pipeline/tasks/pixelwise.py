@@ -15,10 +15,12 @@ from pipeline.config import config, groups
 from pipeline.config.limits import Limit
 from pipeline.config.scales import MapPredict as PredictConfig
 from pipeline.config.scales import ScaledAugment
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.segmentation.segmenter import build_segmenter, check_decoder
 from pipeline.prediction.maps import map_path, predict_maps
 from pipeline.prediction.request import Request
 from pipeline.prediction.stored import average_maps, load_values, save_map
+from pipeline.tasks.export import PixelGraph
 from pipeline.tasks.task import Task
 
 __all__ = ["ModelConfig", "PixelwiseConfig", "PixelwiseTask", "PredictConfig"]
@@ -91,6 +93,10 @@ class PixelwiseTask(Task[ConfigT]):
     def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
         """image_id, map_file, height and width, an image at a time."""
         return predict_maps(model, request, self.activate, self.map_type)
+
+    def graph(self, model: nn.Module, preprocess: Preprocess, config: ConfigT) -> PixelGraph:
+        """See `pipeline.tasks.export`; one view, no tiles."""
+        return PixelGraph(model, preprocess, self.activate)
 
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Mean of the maps, one image in memory at a time; written to `folder`."""

@@ -23,6 +23,7 @@ from pipeline.metrics.metric import Needs
 from pipeline.networks.groups import check_optimizer
 from pipeline.networks.weights import check_name, resolve_weights
 from pipeline.prediction.request import Request
+from pipeline.tasks.export import Graph
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -220,6 +221,16 @@ class Task(ABC, Generic[ConfigT]):
     @abstractmethod
     def to_submission(self, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         """Predictions in the form of `submission_format`."""
+
+    @abstractmethod
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """An image (uint8 (H, W, 3)) with its row of a predictions frame, to look at; and a caption."""
+
+    @abstractmethod
+    def graph(self, model: nn.Module, preprocess: Preprocess, config: ConfigT) -> Graph:
+        """A trained network, on the CPU, for other programs. Raises UserError where it cannot be one."""
 
     def no_evidence(self, needs: str) -> UserError:
         """The error of `evidence`."""

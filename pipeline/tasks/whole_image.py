@@ -1,7 +1,7 @@
 """What tasks have in common that say something about an image as a whole: one vector of numbers for each."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,6 +22,7 @@ from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.build import build_classifier
 from pipeline.prediction.request import Request
 from pipeline.prediction.views import view_means
+from pipeline.tasks.export import WholeImageGraph
 from pipeline.tasks.task import Mixer, Task, unmixed
 
 
@@ -100,6 +101,17 @@ class WholeImageTask(Task[ConfigT]):
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Arithmetic mean."""
         return mean_of(frames)
+
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """The image as it is, and its three largest numbers."""
+        best = sorted(classes, key=lambda name: -prediction[name])[:3]
+        return image, ", ".join(f"{name} {prediction[name]:.3g}" for name in best)
+
+    def graph(self, model: nn.Module, preprocess: Preprocess, config: ConfigT) -> WholeImageGraph:
+        """See `pipeline.tasks.export`; each image is looked at once."""
+        return WholeImageGraph(model, preprocess, self.activate)
 
 
 def mixer_of(augment: ImageAugment, classes: int | None) -> Mixer:

@@ -35,20 +35,21 @@ def test_no_stage_and_an_unknown_stage_list_the_stages(capfd):
 EXPERIMENT = ("--config", "--train.epochs", "--model.name", "--augment.cutmix")
 SOURCE = ("--data", "--raw")
 OPTIONS = {
-    "submit": (*EXPERIMENT, *SOURCE, "--out", "--format", "--run", "--track.wandb"),
+    "submit": (*EXPERIMENT, *SOURCE, "--out", "--format", "--run", "--track.wandb", "--device"),
     "data": SOURCE,
     "folds": (*EXPERIMENT, *SOURCE),
     "audit": (*EXPERIMENT, *SOURCE, "--out"),
-    "preview": (*EXPERIMENT, *SOURCE, "--out"),
-    "lr-find": (*EXPERIMENT, *SOURCE, "--out"),
-    "train": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb"),
-    "predict": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb"),
-    "compare": (*EXPERIMENT, *SOURCE, "--out", "--track.wandb"),
+    "preview": (*EXPERIMENT, *SOURCE, "--out", "--device"),
+    "lr-find": (*EXPERIMENT, *SOURCE, "--out", "--device"),
+    "train": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb", "--device"),
+    "predict": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb", "--device", "--images", "--out"),
+    "compare": (*EXPERIMENT, *SOURCE, "--out", "--track.wandb", "--device"),
     "blend": (*SOURCE, "--out", "--runs", "--method", "--format", "--track.wandb"),
     "upload": (*SOURCE, "--run", "--track.wandb"),
     "scores": ("--track.wandb",),
     "workspace": ("--track.wandb",),
-    "export": (*EXPERIMENT, *SOURCE, "--out"),
+    "class-folders": (*EXPERIMENT, *SOURCE, "--out"),
+    "export-model": ("--run", "--format", "--files", "--size", "--out"),
     "kernel": (*EXPERIMENT, "--kind", "--run", "--weights", "--out", "--track.wandb"),
 }
 """What each stage takes, a few of many for an experiment's."""

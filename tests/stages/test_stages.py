@@ -105,7 +105,7 @@ def test_losses_that_suggest_no_learning_rate_are_drawn_all_the_same(folder, cap
 
 
 def test_export_links_every_image_once_for_each_use(folder, capfd):
-    _stage(capfd, "export", "--config", "one", "--out", "tree")
+    _stage(capfd, "class-folders", "--config", "one", "--out", "tree")
     assert len(list((folder / "tree" / "train_valid").glob("*/*.png"))) == 200
     assert len(list((folder / "tree" / "valid").glob("*/*.png"))) == 40
     assert len(list((folder / "tree" / "test" / "unknown").iterdir())) == 40

@@ -157,8 +157,10 @@ class FasterRcnn(Detector):
     def _boxes(self, levels: list[torch.Tensor], borders: torch.Tensor) -> dict[str, torch.Tensor]:
         """Raw outputs, see the class."""
         proposals, found = self._proposals(*self._anchors(levels), borders)
-        logits, offsets = self._pooled_boxes(levels, list(proposals))
         images, count = proposals.shape[:2]
+        index = torch.arange(images, device=proposals.device, dtype=proposals.dtype)
+        rois = torch.cat((index[:, None, None].expand(-1, count, 1), proposals), dim=2)
+        logits, offsets = self._pooled_boxes(levels, rois.flatten(0, 1))
         boxes = self.coder.decode_single(offsets.float(), proposals.flatten(0, 1))
         scores = logits.float().softmax(dim=1).reshape(images, count, -1)[..., 1:]
         padding = torch.arange(count, device=found.device) >= found[:, None]
@@ -168,9 +170,9 @@ class FasterRcnn(Detector):
         }
 
     def _pooled_boxes(
-        self, levels: list[torch.Tensor], rois: list[torch.Tensor]
+        self, levels: list[torch.Tensor], rois: list[torch.Tensor] | torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Class logits (R, 1 + C) and offsets (R, 4 * (1 + C)) of the boxes of all images."""
+        """Class logits (R, 1 + C) and offsets (R, 4 * (1 + C)) of the boxes of all images, see `_pool`."""
         return self.box_head(_pool(levels, rois, 7))
 
     def _mask_logits(self, levels: list[torch.Tensor], boxes: list[torch.Tensor]) -> torch.Tensor:
@@ -245,8 +247,9 @@ def _mask_head(num_classes: int) -> nn.Module:
     return nn.Sequential(MaskRCNNHeads(CHANNELS, (CHANNELS,) * 4, 1), predictor)
 
 
-def _pool(levels: list[torch.Tensor], boxes: list[torch.Tensor], side: int) -> torch.Tensor:
-    """(K, CHANNELS, side, side) of the boxes of all images; the coarsest level is for proposals alone."""
+def _pool(levels: list[torch.Tensor], boxes: list[torch.Tensor] | torch.Tensor, side: int) -> torch.Tensor:
+    """(K, CHANNELS, side, side) of the boxes of all images, a list of (L, 4) or one tensor (K, 5) with the
+    image's number first; the coarsest level is for proposals alone."""
     return ops.multiscale_roi_align(
         levels[:-1],
         boxes,

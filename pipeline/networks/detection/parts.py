@@ -8,7 +8,7 @@ input's side is no multiple of the stride.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -49,6 +49,9 @@ class Trunk:
 
 class Detector(nn.Module, ABC):
     """A timm backbone and whatever finds boxes in its features."""
+
+    raw_are_boxes: ClassVar[bool] = True
+    """Whether `raw` gives ``scores`` and ``boxes`` as `suppress` takes them."""
 
     def __init__(self, trunk: Trunk) -> None:
         super().__init__()
@@ -126,6 +129,31 @@ class Detector(nn.Module, ABC):
         raw = self.raw(images)
         return suppress(raw["scores"], raw["boxes"], borders, score_threshold, iou_threshold, max_boxes)
 
+    def padded(
+        self,
+        images: torch.Tensor,
+        borders: torch.Tensor,
+        score_threshold: float,
+        iou_threshold: float,
+        max_boxes: int,
+    ) -> dict[str, torch.Tensor]:
+        """`choose` as tensors of fixed sizes, to export, of a detector whose `raw` are boxes.
+
+        Returns
+        -------
+        ``boxes`` (N, max_boxes, 4), ``scores`` (N, max_boxes) and ``labels`` (N, max_boxes); where there are
+        fewer boxes, zeros, and -1 for labels.
+        """
+        raw = self.raw(images)
+        found = ranked(raw["scores"], raw["boxes"], borders, score_threshold, iou_threshold, max_boxes)
+        there, rows = found.kept >= 0, found.kept.clamp(min=0)
+        boxes = found.boxes.gather(1, rows[..., None].expand(-1, -1, 4))
+        return {
+            "boxes": torch.where(there[..., None], boxes, 0.0),
+            "scores": torch.where(there, found.scores.gather(1, rows), 0.0),
+            "labels": torch.where(there, found.labels.gather(1, rows), -1),
+        }
+
 
 def flatten(maps: Sequence[torch.Tensor], values: int) -> torch.Tensor:
     """Levels (N, A * values, H, W) to (N, sum of H * W * A, values), row by row, float32."""
@@ -178,7 +206,8 @@ def image_borders(images: torch.Tensor, sizes: Sequence[tuple[int, int]] | None)
     """(N, 1, 4): right, bottom, right, bottom border of each image in the input."""
     if sizes is None:
         height, width = images.shape[2:]
-        sizes = [(height, width)] * len(images)
+        whole = torch.tensor([width, height, width, height], dtype=torch.float32, device=images.device)
+        return whole.expand(images.shape[0], 1, 4)
     return torch.tensor([[w, h, w, h] for h, w in sizes], dtype=torch.float32, device=images.device)[:, None]
 
 
@@ -188,14 +217,25 @@ def cut(boxes: torch.Tensor, borders: torch.Tensor) -> tuple[torch.Tensor, torch
     return boxes, ((boxes[..., 2:] - boxes[..., :2]) > LEAST_SIDE).all(dim=-1)
 
 
-def suppress(
+class Ranked(NamedTuple):
+    """Candidates of each image (N, M, ...), and which of them are kept (N, K), -1 padded, with their
+    counts."""
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+    labels: torch.Tensor
+    kept: torch.Tensor
+    counts: torch.Tensor
+
+
+def ranked(
     scores: torch.Tensor,
     boxes: torch.Tensor,
     borders: torch.Tensor,
     score_threshold: float,
     iou_threshold: float,
     max_boxes: int,
-) -> Detections:
+) -> Ranked:
     """The best boxes of each image and class, by one suppression of the whole batch.
 
     Parameters
@@ -208,11 +248,26 @@ def suppress(
     flat = scores.flatten(1)
     best, place = flat.topk(min(CANDIDATES, flat.shape[1]), dim=1)
     row = place if boxes.dim() == 4 else place // classes
-    candidates = boxes.reshape(len(boxes), -1, 4).gather(1, row[..., None].expand(-1, -1, 4))
+    candidates = boxes.reshape(boxes.shape[0], -1, 4).gather(1, row[..., None].expand(-1, -1, 4))
     candidates, real = cut(candidates, borders)
     labels = place % classes
     kept, counts = ops.nms_padded(
         candidates, best, torch.where(real, labels, -1), iou_threshold, max_boxes, min_score=score_threshold
+    )
+    return Ranked(candidates, best, labels, kept, counts)
+
+
+def suppress(
+    scores: torch.Tensor,
+    boxes: torch.Tensor,
+    borders: torch.Tensor,
+    score_threshold: float,
+    iou_threshold: float,
+    max_boxes: int,
+) -> Detections:
+    """The boxes that `ranked` keeps, an image at a time."""
+    candidates, best, labels, kept, counts = ranked(
+        scores, boxes, borders, score_threshold, iou_threshold, max_boxes
     )
     found = []
     for i, count in enumerate(counts.tolist()):

@@ -34,7 +34,7 @@ class RetinaNet(OneStage):
     def raw(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """See the class."""
         logits, offsets, anchors = self.heads(images)
-        boxes = self.coder.decode_single(offsets.flatten(0, 1), anchors.repeat(len(images), 1))
+        boxes = self.coder.decode_single(offsets.flatten(0, 1), anchors.repeat(images.shape[0], 1))
         return {"scores": logits.sigmoid(), "boxes": boxes.reshape(offsets.shape)}
 
     def losses(self, images: torch.Tensor, targets: Targets) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ Every anchor predicts its class, background among them, and the offset to its bo
 """
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,8 @@ NEGATIVES = 3
 class Ssd(Detector):
     """See the module. ``raw`` gives ``logits`` (N, A, 1 + C), background first, ``offsets`` (N, A, 4) and
     ``anchors`` (A, 4), in shares of the image."""
+
+    raw_are_boxes: ClassVar[bool] = False
 
     def __init__(self, trunk: Trunk, num_classes: int) -> None:
         trunk = replace(trunk, picked=trunk.picked[1:], channels=trunk.channels[1:])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import albumentations as A
 import numpy as np
@@ -27,11 +27,15 @@ from pipeline.prediction.request import Request
 from pipeline.tasks.detection.augment import detection_transform, held_out_transform
 from pipeline.tasks.detection.columns import BoxString, box_cells
 from pipeline.tasks.detection.config import Config, PredictConfig
+from pipeline.tasks.detection.export import DetectionGraph
 from pipeline.tasks.detection.pictures import draw_boxes
 from pipeline.tasks.detection.predict import from_frame, fuse, predict_boxes, to_frame
 from pipeline.tasks.detection.report import report
 from pipeline.tasks.detection.targets import Boxes, tell_vanishing
 from pipeline.tasks.task import ReportRequest, Rows, Task
+
+SHOWN = 0.3
+"""Score from which on a box is drawn over a new image."""
 
 
 class Detection(Task[Config]):
@@ -184,6 +188,20 @@ class Detection(Task[Config]):
     def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.detection.report`."""
         return report(request)
+
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """The boxes with a score of at least `SHOWN`, and how many there are in all."""
+        rows = [row for row, score in enumerate(prediction["scores"]) if score >= SHOWN]
+        names = [f"{prediction['labels'][row]} {prediction['scores'][row]:.2f}" for row in rows]
+        boxes = box_array(prediction["boxes"])[rows]
+        told = f"{len(rows)} of {len(prediction['scores'])} boxes with a score of {SHOWN} or more"
+        return draw_boxes(image, boxes, names, [(214, 120, 0)] * len(rows)), told
+
+    def graph(self, model: nn.Module, preprocess: Preprocess, config: Config) -> DetectionGraph:
+        """See `pipeline.tasks.detection.export`; one view, no tiles, no masks."""
+        return DetectionGraph(model, preprocess, config.predict)
 
     def submission_format(self, classes: Sequence[str]) -> SubmissionFormat:
         """An id and the boxes as text, with the ids of all categories."""

@@ -1,10 +1,10 @@
 """One class for each pixel."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import albumentations as A
 import numpy as np
@@ -195,6 +195,15 @@ class Segmentation(PixelwiseTask[Config]):
     def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.segmentation.report`."""
         return report(request, self.read, self.colors)
+
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """The most probable class of each pixel over the image, and the share of each class."""
+        mask = load_map(prediction["map_file"]).argmax(axis=0)
+        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+        found = [f"{name} {share:.0%}" for name, share in zip(classes, shares, strict=True) if share > 0]
+        return overlay(image, mask.astype("uint8"), self.colors, 0.5), ", ".join(found)
 
     def submission_format(self, classes: Sequence[str]) -> MaskRows:
         """One row for each class found in an image: its id and run lengths."""

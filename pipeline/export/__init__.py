@@ -1,0 +1,1 @@
+"""Trained networks for other programs, and for images that no competition knows."""

@@ -18,7 +18,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -85,7 +85,10 @@ preview: $(READY) ## draw training images, as they are and augmented, with their
 lr-find: $(READY) ## plot the loss over rising learning rates, and suggest one
 	@$(STAGE)
 
-compare: $(READY) ## train several configs (CONFIG=a,b,c) and put their scores in one table
+compare: $(READY) ## train several configs (CONFIG=a,b,c) or values (ARGS="--train.lr 0.1,0.2") and put their scores in one table
+	@$(STAGE)
+
+explain: $(READY) ## say on a page what a run (RUN=, or the newest) did: data, folds, options, scores, warnings
 	@$(STAGE)
 
 blend: $(READY) ## combine finished runs (RUNS="a b c") into a new one, honestly scored

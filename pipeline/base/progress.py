@@ -4,7 +4,9 @@ stderr."""
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -13,19 +15,51 @@ from rich.text import Text
 
 from pipeline.base.errors import printable
 
+WARNING = "warning: "
+"""How a warning begins."""
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines, so that a Kaggle log or a CI log stays readable."""
 
 
+KEPT = "warnings.txt"
+"""In a folder: what was warned of while work on it went on, each once."""
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+
+
 def say(text: str) -> None:
-    """Print one line for the person watching. stdout is left to results."""
+    """Print one line for the person watching. stdout is left to results. A warning is also kept in the folder
+    that is worked on, see `warnings_kept`."""
+    folder = _folder.get()
+    if text.startswith(WARNING) and folder is not None and text.removeprefix(WARNING) not in said_of(folder):
+        with suppress(OSError), (folder / KEPT).open("a", encoding="utf-8") as file:
+            file.write(printable(text.removeprefix(WARNING)) + "\n")
     print(printable(text, keep="\n"), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def warnings_kept(folder: Path) -> Iterator[None]:
+    """Around work on a folder: warnings are kept in it, for `said_of`."""
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+def said_of(folder: Path) -> list[str]:
+    """The warnings kept in a folder, in the order they came in."""
+    try:
+        return (folder / KEPT).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
 
 
 def banner(text: str) -> None:
     """Print a line nobody can overlook."""
     rule = "=" * min(100, len(text) + 4)
-    say(f"{rule}\n  {text}\n{rule}")
+    say(rule)
+    say(text if text.startswith(WARNING) else f"  {text}")
+    say(rule)
 
 
 class Advance(Protocol):

@@ -1,10 +1,11 @@
 """From a run's predictions to what counts: the score, the submission file, its ledger row, the report."""
 
 import datetime
+import inspect
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from pipeline.delivery.decide import Decided, decide
 from pipeline.delivery.report import decision_table, folds_table, write_report
 from pipeline.delivery.submission import write_submission
 from pipeline.frame.schema import rows_by_id
+from pipeline.runs.about import about_run
 from pipeline.runs.curves import curves
 from pipeline.runs.ledger import LedgerRow, record
-from pipeline.runs.provenance import git_sha, versions
+from pipeline.runs.provenance import code_folders, git_sha, versions
 from pipeline.runs.run import Run, read_frame, read_json
 from pipeline.tasks.task import ReportRequest, Saliency, no_saliency
 
@@ -118,6 +120,9 @@ def _write(
 ) -> tuple[Path, dict[str, Any]]:
     """Write the submission with its facts beside it, and the run's row of the ledger."""
     run, test = finished.run, decided.test
+    told = about_run(run)
+    if not told.git_sha:  # made of others, or begun before it was kept
+        told = replace(told, git_sha=git_sha(code_folders(Path(inspect.getfile(type(competition))))))
     path = submissions / f"{run.name}.csv"
     form = competition.submission_format(data.classes)
     frame = competition.to_submission(test, rows_by_id(data.test, test["image_id"]), data.classes)
@@ -127,7 +132,7 @@ def _write(
             "run": run.name,
             "digest": run.digest,
             "data": source.kind,
-            "git_sha": git_sha(Path(__file__).parent),
+            **{name: value for name, value in asdict(told).items() if value},
             "sha256": file_hash(path),
             "rows": len(rows),
             **scores,
@@ -180,7 +185,7 @@ def scores_of(finished: Finished, evaluation: Evaluation) -> dict[str, Any]:
     """The metric over all out-of-fold predictions, and on each fold with its spread."""
     name = evaluation.competition.metric.name
     folds = evaluation.fold_scores(finished.folds.loc[evaluation.predictions["image_id"]].to_numpy())
-    spread = float(pd.Series(folds).std(ddof=0))
+    spread = float(pd.Series(folds).std(ddof=0)) if len(folds) > 1 else math.nan
     say(
         f"CV {name} {evaluation.score:.4f} over {len(evaluation.predictions):,} images"
         + (f", folds {spread:.4f} apart" if spread > 0 else "")
@@ -209,6 +214,7 @@ def _ledger_row(finished: Finished, competition: Competition, about: dict[str, A
         rows=about["rows"],
         sha256=about["sha256"],
         minutes=about["minutes"],
+        **{name: about.get(name, "") for name in ("model", "size", "changed", "note")},
     )
 
 

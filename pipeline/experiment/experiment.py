@@ -2,6 +2,7 @@
 taken as it is."""
 
 import datetime
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,6 +37,8 @@ from pipeline.frame.fold_file import read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
+from pipeline.runs.about import ABOUT, about_run, tell_about
+from pipeline.runs.provenance import code_folders, git_sha
 from pipeline.runs.run import TRAINED, Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import is_cut, read_history
@@ -57,6 +60,7 @@ class Experiment:
     source_kind : where the images came from, see `Source`.
     device : as torch names it.
     listener : makes what keeps a log of a run elsewhere.
+    changed, note : see `pipeline.runs.about`.
     unfinished : go on with this run, under today's code, instead of the one that config, data and code mean.
     """
 
@@ -69,6 +73,8 @@ class Experiment:
     device: str
     listener: Callable[[Run], Listener] = lambda run: NoListener()
     unfinished: Run | None = None
+    changed: str = ""
+    note: str = ""
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -83,13 +89,28 @@ class Experiment:
         runs = self.paths.runs / self.competition.slug
         known = set(runs.glob("*"))
         run = open_run(runs, self.name, self.identity, datetime.date.today())
-        write_json(run.folder / "options.json", self.config.to_json())
-        if run.folder not in known:
-            self._tell_changes(run)
+        self._tell_about(run, new=run.folder not in known)
         return run
+
+    def _tell_about(self, run: Run, new: bool) -> None:
+        """Keep what a person tells the run by, and its options; say it of a new one."""
+        options = run.folder / "options.json"
+        if read_json(options) is None:
+            write_json(options, self.config.to_json())
+        model = self.config.model
+        size = "x".join(str(side) for side in np.atleast_1d(model.image_size).tolist())
+        if not (run.folder / ABOUT).exists():
+            tell_about(run, model=model.name, size=size, changed=self.changed)
+        if self.note:
+            tell_about(run, note=self.note)
+        if new:
+            say(f"new run {run.name}: {about_run(run)}")
+            self._tell_changes(run)
 
     def _continued(self, run: Run) -> Run:
         changes = self._changes_since_it_began
+        if self.note:
+            tell_about(run, note=self.note)
         if changes:
             path = run.folder / CONTINUED
             entry = {"date": datetime.datetime.now().isoformat(timespec="seconds"), "changes": changes}
@@ -106,7 +127,7 @@ class Experiment:
         for other, about in runs_beside(run):
             if other.name.rpartition("-")[0].rpartition("-")[0] == self.name:
                 changes = changed(about, self.identity) or ["nothing that is known"]
-                say(f"new run {run.name}; since {other.name}: {'; '.join(changes)}")
+                say(f"since {other.name}: {'; '.join(changes)}")
                 return
 
     @cached_property
@@ -191,6 +212,9 @@ class Experiment:
             say(f"fold {fold}: taken from {other.parent.name}, where it was trained")
             take_weights(other, folder)
         else:
+            if not about_run(self.run).git_sha:
+                module = Path(inspect.getfile(type(self.competition)))
+                tell_about(self.run, git_sha=git_sha(code_folders(module)))
             job = self.job(fold)
             with job.listener.fold(fold, self.config.to_json()) as log:
                 train_fold(job, log)

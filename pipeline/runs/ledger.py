@@ -30,12 +30,13 @@ class LedgerRow:
     ----------
     data : where the images came from; ``sample`` marks a run that must not be uploaded.
     better : larger or smaller: which scores of the metric are better.
-    cv_score : the metric over all out-of-fold predictions; cv_std: its spread over folds (0 with one fold).
-        NaN, where the images leave it undefined, is an empty cell, and so is infinity.
+    cv_score : the metric over all out-of-fold predictions; cv_std: its spread over folds, NaN with one fold.
+        NaN, also where the images leave a score undefined, is an empty cell, and so is infinity.
     sha256 : of the submission file.
     folds : how many folds made the file and the score; fewer than ``folds_planned`` where the run is not
         finished, or its time limit left no more.
     minutes : wall time of training and prediction, all folds.
+    model, size, changed, note : see `pipeline.runs.about`.
     """
 
     run: str
@@ -53,6 +54,10 @@ class LedgerRow:
     rows: int
     sha256: str
     minutes: float
+    model: str = ""
+    size: str = ""
+    changed: str = ""
+    note: str = ""
 
 
 def record(ledger: Path, row: LedgerRow) -> None:
@@ -72,8 +77,15 @@ def record(ledger: Path, row: LedgerRow) -> None:
             return
         if (rows.loc[known, "sha256"] != row.sha256).any():
             new |= dict.fromkeys(UPLOAD_COLUMNS, "")
+        if not row.note:
+            del new["note"]  # one that was written by hand stays
         for column, value in new.items():
             rows.loc[known, column] = value
+
+
+def update_note(ledger: Path, run: str, note: str) -> None:
+    """Set a run's note; the rest stays. Safe for runs side by side. Raises UserError as `update_upload`."""
+    _update(ledger, run, {"note": note})
 
 
 def update_upload(ledger: Path, run: str, **values: str) -> None:
@@ -86,6 +98,10 @@ def update_upload(ledger: Path, run: str, **values: str) -> None:
     unknown = set(values) - set(UPLOAD_COLUMNS)
     if unknown:
         raise ValueError(f"not set by an upload: {sorted(unknown)}")
+    _update(ledger, run, values)
+
+
+def _update(ledger: Path, run: str, values: dict[str, str]) -> None:
     with _changing(ledger) as rows:
         known = rows["run"] == run
         if not known.any():

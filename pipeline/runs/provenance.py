@@ -2,9 +2,12 @@
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[1]
+"""The folder of the pipeline."""
 PACKAGES = (
     "torch",
     "torchvision",
@@ -17,14 +20,18 @@ PACKAGES = (
 )
 
 
-def git_sha(folder: Path) -> str:
-    """Commit of the checkout at `folder`, with ``-dirty`` where code differs from it; ``none`` outside git.
+def code_folders(module: Path) -> list[Path]:
+    """The folders whose code makes a result: the pipeline's, the operators' and that of a competition, which
+    `module` is a file of."""
+    return [PACKAGE, PACKAGE.with_name("ops"), module.parent]
 
-    Changes under submissions do not count: the ledger changes with every run.
-    """
+
+def git_sha(folders: Sequence[Path]) -> str:
+    """Commit of the checkout that the first of these folders is in, with ``-dirty`` where a file in any of
+    them differs from the last commit, or is not in it; ``none`` outside git."""
     try:
-        sha = _git(folder, "rev-parse", "--short=12", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--", ".", ":!submissions")
+        sha = _git(folders[0], "rev-parse", "--short=12", "HEAD")
+        changed = any(_git(folder, "status", "--porcelain", "--", ".") for folder in folders)
     except (OSError, subprocess.SubprocessError):
         return "none"
     return sha + ("-dirty" if changed else "")

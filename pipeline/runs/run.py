@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.base.errors import UserError, logged_in
 from pipeline.base.files import atomic_path, digest, remove_leftovers, write_json
-from pipeline.base.progress import say
+from pipeline.base.progress import say, warnings_kept
 
 TRAINED = "trained.json"
 """In a fold's folder: its training is done, with what it depended on and which epoch predicts."""
@@ -76,7 +76,11 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Hold the run; raises UserError where another process does. A killed process holds nothing."""
         try:
-            with FileLock(self.folder / ".lock", timeout=0), logged_in(self.folder):
+            with (
+                FileLock(self.folder / ".lock", timeout=0),
+                logged_in(self.folder),
+                warnings_kept(self.folder),
+            ):
                 remove_leftovers(self.folder, deep=True)
                 yield
         except Timeout:

@@ -9,15 +9,16 @@ from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
 from pipeline.delivery.deliver import Finished, kept_scores
 from pipeline.experiment.combine import blend_into, chosen_method, finished_run, folds_of, open_combination
+from pipeline.runs.about import tell_about
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
-from pipeline.stages.finish import deliver_again, deliver_run
-from pipeline.stages.options import OutOptions, SourceOptions, TrackOptions
+from pipeline.stages.finish import deliver_again, deliver_run, finished_of
+from pipeline.stages.options import NoteOptions, OutOptions, SourceOptions, TrackOptions
 from pipeline.stages.submit import check_format
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SourceOptions, OutOptions, TrackOptions):
+class Options(SourceOptions, OutOptions, TrackOptions, NoteOptions):
     """Combine finished runs into a new one, honestly scored; the result is a run."""
 
     runs: tuple[str, ...] = ()
@@ -54,8 +55,10 @@ def run(context: Context, options: Options) -> str:
     folds = folds_of(members[0])
     method = chosen_method(options.method, competition, folds.nunique())
     blended = open_combination("blend", members, method, competition, data, context.runs)
-    if done := deliver_again(blended, context, options.out, options.format):
+    if done := deliver_again(blended, context, options.out, options.format, options.note):
         return f"submission: {done}"
+    if options.note:
+        tell_about(blended, note=options.note)
     with blended.lock():
         note = blend_into(blended, members, method, competition, data)
     scores = [_score(member, context) for member in members]
@@ -78,17 +81,9 @@ def run(context: Context, options: Options) -> str:
 
 def _score(member: Run, context: Context) -> float:
     """The competition's metric of a member's out-of-fold predictions, with its decisions."""
-    about = member.summary() or {}
-    finished = Finished(
-        run=member,
-        config_name="",
-        config={},
-        config_text="",
-        folds=folds_of(member),
-        histories={},
-        minutes=about.get("minutes", 0.0),
-    )
-    return kept_scores(finished, context.competition, context.data)[f"cv_{context.competition.metric.name}"]
+    return kept_scores(finished_of(member), context.competition, context.data)[
+        f"cv_{context.competition.metric.name}"
+    ]
 
 
 def _tell_no_gain(

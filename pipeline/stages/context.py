@@ -1,7 +1,7 @@
 """What a command's stages share: the competition, its data, the device, and how a run is made of options."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -77,6 +77,13 @@ class Context:
     def device(self) -> torch.device:
         """What computes. Raises UserError where the one asked for cannot."""
         return named_device(self.wanted_device)
+
+    def typed(self, arguments: tuple[str, ...]) -> "Context":
+        """The same with other arguments; what is fetched and prepared is shared."""
+        other = replace(self, arguments=arguments)
+        shared = {name: value for name, value in vars(self).items() if name in ("source", "data", "device")}
+        vars(other).update(shared)
+        return other
 
     @property
     def runs(self) -> Path:

@@ -12,7 +12,7 @@ from pipeline.experiment.combine import options_of
 from pipeline.experiment.experiment import Experiment
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
-from pipeline.stages.options import ConfigOptions, RunOptions
+from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions
 from pipeline.stages.parse import parse
 from pipeline.track.wandb_log import TrackConfig, Tracker
 
@@ -122,14 +122,34 @@ def experiments_of(
     run : an unfinished run to go on with, whose own config is taken.
     """
     if run is not None:
-        return [_unfinished(context, run, track)]
+        return [replace(_unfinished(context, run, track), note=_note(options))]
     name = name or default_name(context)
     entry = context.configs[name]
     found = []
     for number, config in enumerate(changed_configs(options, context, name), start=1):
         label = f"{name}{number}" if isinstance(entry, Ensemble) else name
-        found.append(_experiment(context, label, config, track))
+        made = _experiment(context, label, config, track)
+        named = members_of(entry)[number - 1]
+        changed = _typed(config, named, context.arguments)
+        found.append(replace(made, changed=changed, note=_note(options)))
     return found
+
+
+def _typed(config: Config, named: Config, arguments: Sequence[str]) -> str:
+    """The options that were typed and differ from those of the named config."""
+    typed = {word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")}
+    before, found = named.to_json(), []
+    for group, values in config.to_json().items():
+        for name, value in values.items():
+            full = option(group, name)
+            if typed & {full, full.replace(".", ".no-", 1)} and before[group][name] != value:
+                shown = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+                found.append(f"{full} {shown}")
+    return " ".join(found)
+
+
+def _note(options: ConfigOptions) -> str:
+    return options.note if isinstance(options, NoteOptions) else ""
 
 
 def default_name(context: Context) -> str:

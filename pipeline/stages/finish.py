@@ -8,7 +8,8 @@ from pipeline.delivery.deliver import Delivered, Finished, copy_out, deliver
 from pipeline.experiment.combine import folds_of, mean_of, open_combination
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.saliency import saliency_of
-from pipeline.runs.ledger import read_ledger
+from pipeline.runs.about import tell_about
+from pipeline.runs.ledger import read_ledger, update_note
 from pipeline.runs.run import Run, all_checkpoints, read_frame
 from pipeline.stages.context import Context
 from pipeline.track.wandb_log import TrackConfig, Tracker
@@ -27,6 +28,8 @@ def finished_run(experiments: list[Experiment], name: str, context: Context) -> 
     run = run_of(experiments, name, context)
     if len(experiments) == 1:
         return _finished(experiments[0])
+    if experiments[0].note:
+        tell_about(run, note=experiments[0].note)
     members = [_finished(experiment) for experiment in experiments]
     with run.lock():
         mean_of([member.run for member in members], run, context.competition)
@@ -63,16 +66,36 @@ def _finished(experiment: Experiment) -> Finished:
     )
 
 
-def deliver_again(run: Run, context: Context, out: Path | None, other_format: str) -> Path | None:
-    """The submission of a run that is done, copied to where the user wants it; nothing else changes.
+def finished_of(run: Run) -> Finished:
+    """A run that was delivered before, as far as its scores need."""
+    return Finished(
+        run=run,
+        config_name="",
+        config={},
+        config_text="",
+        folds=folds_of(run),
+        histories={},
+        minutes=(run.summary() or {}).get("minutes", 0.0),
+    )
+
+
+def deliver_again(
+    run: Run, context: Context, out: Path | None, other_format: str, note: str = ""
+) -> Path | None:
+    """The submission of a run that is done, copied to where the user wants it; nothing else changes, but for
+    a note that is another one.
 
     None where it is not done, its file is not the one that was recorded, or another format is asked for.
     """
     if other_format != "csv":
         return None
-    path = _delivered(run, context)
+    path, ledger = _delivered(run, context), context.submissions / "ledger.csv"
     if path:
         say(f"already done: {run.name}")
+        if note and note != read_ledger(ledger).set_index("run").at[run.name, "note"]:
+            tell_about(run, note=note)
+            update_note(ledger, run.name, note)
+            say(f"its note is now: {note}")
         if out:
             copy_out(path, out)
     return path

@@ -15,6 +15,7 @@ from pipeline.stages import (
     class_folders,
     compare,
     data,
+    explain,
     export_model,
     folds,
     kernel,
@@ -31,6 +32,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.experiments import check_values
 from pipeline.stages.options import ComputeOptions, ConfigOptions, SourceOptions
 from pipeline.stages.parse import parse
+from pipeline.stages.variants import variants
 
 STAGES: dict[str, ModuleType] = {
     "submit": submit,
@@ -43,6 +45,7 @@ STAGES: dict[str, ModuleType] = {
     "predict": predict,
     "compare": compare,
     "blend": blend,
+    "explain": explain,
     "upload": upload,
     "scores": scores,
     "workspace": workspace,
@@ -73,7 +76,10 @@ def _run_stage(
     stage = STAGES[name]
     # Parsed and checked before any data is fetched, so that a misspelt option costs nothing.
     settings = competition.task.config()
-    options = parse(stage.Options, arguments, settings, competition.slug, name, stage.__doc__)
+    each = variants(arguments, settings) if stage is compare else [arguments]
+    options, *others = [
+        parse(stage.Options, typed, settings, competition.slug, name, stage.__doc__) for typed in each
+    ]
     source = options if isinstance(options, SourceOptions) else SourceOptions()
     context = Context(
         competition=competition,
@@ -88,7 +94,8 @@ def _run_stage(
     if context.wanted_device != "auto":
         _ = context.device  # one that is not there is told at once
     if isinstance(options, ConfigOptions):
-        check_values(options, context, several=stage is compare)
+        for typed, own in zip(each, (options, *others), strict=True):
+            check_values(own, context.typed(typed), several=stage is compare)
     if hasattr(stage, "check"):
         stage.check(context, options)
     return stage.run(context, options)

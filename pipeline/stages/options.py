@@ -47,6 +47,14 @@ class TrackOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoteOptions(Options):
+    """A person's words about a run."""
+
+    note: str = ""
+    """Words to tell the run by; in the ledger, the report and the leaderboard. They change no result."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConfigOptions(Options):
     """Which experiment; all other options override single values of it."""
 
@@ -76,7 +84,7 @@ class ComputeOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(ConfigOptions, SourceOptions, TrackOptions, ComputeOptions):
+class RunOptions(ConfigOptions, SourceOptions, TrackOptions, ComputeOptions, NoteOptions):
     """An experiment that becomes a run."""
 
     run: str | None = None

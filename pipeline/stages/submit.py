@@ -31,7 +31,7 @@ def run(context: Context, options: Options) -> str:
     experiments = experiments_of(options, context, options.name, options.track, options.run)
     name = experiments[0].name if options.run else options.name or default_name(context)
     chosen = run_of(experiments, name, context)
-    path = deliver_again(chosen, context, options.out, options.format)
+    path = deliver_again(chosen, context, options.out, options.format, options.note)
     if path is None:
         predict_all(experiments, SoFar(experiments, name, context, options.out).deliver)
         finished = finished_run(experiments, name, context)

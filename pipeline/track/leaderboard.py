@@ -101,6 +101,7 @@ def _checked(cells: dict[str, str], where: str) -> dict[str, Any]:
     except ValueError:
         raise UserError(f"{where}: date {cells['date']!r} is none; write it as 2026-01-31T18:30:00") from None
     texts = ("run", "date", "config", "data", "metric", "better", "git_sha", "reference", "uploaded")
+    texts += ("model", "size", "changed", "note")
     numbers = ("cv_score", "cv_std", "folds", "lb_public", "lb_private", "minutes")
     return {column: cells.get(column, "") for column in texts} | {
         column: _number(cells.get(column, ""), column, where) for column in numbers

@@ -34,9 +34,9 @@ def test_a_first_row_makes_the_file(tmp_path):
     record(ledger, ROW)
     assert ledger.read_text() == (
         "run,date,config,digest,git_sha,data,metric,better,cv_score,cv_std,folds,folds_planned,rows,sha256,minutes,"
-        "uploaded,reference,lb_public,lb_private\n"
+        "model,size,changed,note,uploaded,reference,lb_public,lb_private\n"
         "fast-20260101-0123abcd,2026-01-01T12:00:00,fast,0123abcd,c0ffee,kaggle,accuracy,larger,"
-        f"0.875,0.0,1,1,10000,{'ab' * 32},7.5,,,,\n"
+        f"0.875,0.0,1,1,10000,{'ab' * 32},7.5,,,,,,,,\n"
     )
 
 

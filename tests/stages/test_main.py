@@ -32,19 +32,21 @@ def test_no_stage_and_an_unknown_stage_list_the_stages(capfd):
     assert "no stage 'trian'" in err
 
 
+NOTE = ("--note",)
 EXPERIMENT = ("--config", "--train.epochs", "--model.name", "--augment.cutmix")
 SOURCE = ("--data", "--raw")
 OPTIONS = {
-    "submit": (*EXPERIMENT, *SOURCE, "--out", "--format", "--run", "--track.wandb", "--device"),
+    "submit": (*EXPERIMENT, *SOURCE, *NOTE, "--out", "--format", "--run", "--track.wandb", "--device"),
     "data": SOURCE,
     "folds": (*EXPERIMENT, *SOURCE),
     "audit": (*EXPERIMENT, *SOURCE, "--out"),
     "preview": (*EXPERIMENT, *SOURCE, "--out", "--device"),
     "lr-find": (*EXPERIMENT, *SOURCE, "--out", "--device"),
-    "train": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb", "--device"),
-    "predict": (*EXPERIMENT, *SOURCE, "--run", "--track.wandb", "--device", "--images", "--out"),
-    "compare": (*EXPERIMENT, *SOURCE, "--out", "--track.wandb", "--device"),
-    "blend": (*SOURCE, "--out", "--runs", "--method", "--format", "--track.wandb"),
+    "train": (*EXPERIMENT, *SOURCE, *NOTE, "--run", "--track.wandb", "--device"),
+    "predict": (*EXPERIMENT, *SOURCE, *NOTE, "--run", "--track.wandb", "--device", "--images", "--out"),
+    "compare": (*EXPERIMENT, *SOURCE, *NOTE, "--out", "--track.wandb", "--device"),
+    "blend": (*SOURCE, *NOTE, "--out", "--runs", "--method", "--format", "--track.wandb"),
+    "explain": ("--out", "--run"),
     "upload": (*SOURCE, "--run", "--track.wandb"),
     "scores": ("--track.wandb",),
     "workspace": ("--track.wandb",),

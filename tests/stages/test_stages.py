@@ -252,3 +252,90 @@ def test_a_comparison_reads_the_scores_that_a_run_keeps(folder, capfd, monkeypat
     pd.testing.assert_frame_equal(pd.read_csv(folder / line.removeprefix("comparison: ")), first)
     kept = json.loads(next((folder / "runs" / "cifar10").glob("one-*/evaluation.json")).read_text())
     assert kept["scores"]["cv_accuracy"] == pytest.approx(first["cv_accuracy"].iat[0])
+
+
+def _rows(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "submissions" / "cifar10" / "ledger.csv", keep_default_na=False)
+
+
+def _times(folder: Path) -> dict[Path, int]:
+    kinds = (".csv", ".json", ".html", ".parquet")
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in kinds}
+
+
+def test_a_run_is_told_by_its_note_and_what_was_changed(folder, capfd):
+    _, said = _told(capfd, "submit", "--config", "one", "--train.lr", "0.05", "--note", "half the rate")
+    assert f"{TINY}, 32 pixels, --train.lr 0.05, “half the rate”" in said
+    (row,) = _rows(folder).to_dict("records")
+    assert (row["model"], row["size"], row["changed"]) == (TINY, 32, "--train.lr 0.05")
+    assert row["note"] == "half the rate" and row["cv_std"] == "", "one fold has no spread"
+    (run,) = (folder / "runs" / "cifar10").iterdir()
+    page = (run / "report.html").read_text()
+    assert "half the rate" in page and "--train.lr 0.05" in page
+
+
+def test_repeating_a_finished_command_changes_nothing_but_a_note(folder, capfd):
+    command = ("submit", "--config", "one", "--note", "first")
+    _stage(capfd, *command)
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.suffix in (".csv", ".json", ".html")
+    }
+    _, said = _told(capfd, *command)
+    assert "already done: one-" in said and "epoch" not in said
+    after = {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.suffix in (".csv", ".json", ".html")
+    }
+    assert after == before
+    _, said = _told(capfd, "submit", "--config", "one", "--note", "second")
+    (row,) = _rows(folder).to_dict("records")
+    assert row["note"] == "second" and "its note is now: second" in said
+
+
+def test_compared_values_are_runs_with_rows(folder, capfd):
+    lists = ("--train.lr", "0.05,0.2", "--folds.scheme", "stratified", "--folds.count", "4")
+    _, said = _told(capfd, "compare", "--config", "one", *lists, "--folds.use", "1")
+    table = pd.read_csv(folder / "runs" / "cifar10" / "comparison.csv")
+    assert len(table) == 2 and table["changed"].str.contains("--train.lr 0.05|--train.lr 0.2").all()
+    assert table["cv_std"].isna().all() and set(_rows(folder)["run"]) == set(table["run"])
+    assert "do not compare" not in said
+    _, said = _told(capfd, "compare", "--config", "one", *lists, "--folds.use", "1")
+    assert said.count("already done: ") == 2 and "epoch" not in said
+
+
+def test_runs_validated_on_other_images_do_not_compare(folder, capfd):
+    _, said = _told(capfd, "compare", "--config", "one", "--folds.valid-ratio", "0.2,0.3")
+    assert "was validated on other images than one-" in said and "their scores do not compare" in said
+
+
+def test_a_list_with_a_wrong_value_is_refused_before_anything_is_read(folder, capfd):
+    with pytest.raises(SystemExit) as stop:
+        _told(capfd, "compare", "--config", "one", "--train.lr", "0.1,many")
+    assert stop.value.code == 2 and "--train.lr" in capfd.readouterr().err
+    assert not (folder / "data").exists() and not (folder / "runs").exists()
+
+
+def test_a_run_explains_itself(folder, capfd):
+    _told(capfd, "submit", "--config", "one", "--train.lr", "0.05", "--note", "why")
+    (run,) = (folder / "runs" / "cifar10").iterdir()
+    capfd.readouterr()
+    main(Competition(), CONFIGS, ["explain", "--run", run.name])
+    out, said = capfd.readouterr()
+    page = (folder / out.strip().removeprefix("explained: ")).read_text()
+    for text in (
+        "why",
+        "--train.lr",
+        "0.1 -&gt; 0.05",
+        "finished",
+        "1 epochs",
+        "Options that differ",
+        "folder",
+    ):
+        assert text in page
+    assert "state: finished" in said
+    with pytest.raises(SystemExit) as stop:
+        main(Competition(), CONFIGS, ["explain", "--run", "gone"])
+    assert stop.value.code == 2 and f"there are {run.name}" in capfd.readouterr().err

@@ -1,7 +1,7 @@
 // The data, the state, and what every part needs: elements, number formats, ranks and correlation.
 const { made, boards } = JSON.parse(document.getElementById("json").textContent);
 
-// sort.ascending, text, data and config say what the table shows; chosen: the runs to compare, at most two.
+// sort.ascending, text, data and config say what the table shows; chosen: the runs to compare.
 const state = { board: null, sort: null, text: "", data: "", config: "", side: "lb_public", chosen: [], equal: false };
 
 const find = (id) => document.getElementById(id);

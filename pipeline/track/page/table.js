@@ -3,6 +3,10 @@ const COLUMNS = [
   { key: "run", title: "Run", value: (run) => run.run },
   { key: "date", title: "Date", value: time, show: dateText },
   { key: "config", title: "Config", value: (run) => run.config },
+  { key: "model", title: "Model", value: (run) => run.model },
+  { key: "size", title: "Size", value: (run) => run.size },
+  { key: "changed", title: "Changed", value: (run) => run.changed },
+  { key: "note", title: "Note", value: (run) => run.note },
   { key: "cv_score", title: "CV", value: (run) => run.cv_score, show: (run) => scoreText(run.cv_score), score: true },
   { key: "cv_std", title: "± std", value: (run) => run.cv_std, show: (run) => (run.cv_std === null ? "–" : run.cv_std.toFixed(4)), number: true },
   { key: "folds", title: "Folds", value: (run) => run.folds, number: true },
@@ -28,7 +32,7 @@ function firstOrder(column) {
 function visible() {
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
   return state.board.runs.filter((run) => {
-    const text = [run.run, run.config, run.data, run.git_sha, run.reference, dateText(run)].join(" ").toLowerCase();
+    const text = [run.run, run.config, run.data, run.git_sha, run.reference, run.model, run.size, run.changed, run.note, dateText(run)].join(" ").toLowerCase();
     const data = !state.data || (state.data === "!sample" ? !isSample(run) : run.data === state.data.slice(1));
     return data && (!state.config || run.config === state.config.slice(1)) && words.every((word) => text.includes(word));
   });
@@ -76,7 +80,7 @@ function runRow(run) {
   const top = run === state.board.best.cv_score;
   const cells = COLUMNS.slice(1).map((column) => {
     const shown = column.show ? column.show(run) : String(column.value(run) ?? "–");
-    const kinds = [column.score || column.number ? "number" : "", column.key === "git_sha" ? "mono" : ""];
+    const kinds = [column.score || column.number ? "number" : "", column.key === "git_sha" ? "mono" : "", ["changed", "note"].includes(column.key) ? "words" : ""];
     if (["–", "no score yet", "upload cut", ""].includes(shown)) kinds.push("none");
     if (column.key === "data" && isSample(run)) kinds.push("sample");
     const note = column.key === "git_sha" ? run.git_sha : column.key.startsWith("lb_") ? uploadNote(run) : null;

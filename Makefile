@@ -14,11 +14,12 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
 	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') \
 	$(if $(KIND),--kind '$(KIND)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
+	$(if $(SPACE),--space '$(SPACE)') $(if $(TRIALS),--trials '$(TRIALS)') $(if $(HOURS),--hours '$(HOURS)') \
 	$(if $(IMAGES),--images '$(IMAGES)') $(if $(DEVICE),--device '$(DEVICE)') \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare sweep explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
@@ -89,6 +90,10 @@ compare: $(READY) ## train several configs (CONFIG=a,b,c) or values (ARGS="--tra
 	@$(STAGE)
 
 explain: $(READY) ## say on a page what a run (RUN=, or the newest) did: data, folds, options, scores, warnings
+	@$(STAGE)
+
+sweep: $(READY) ## search over options (SPACE=space.py TRIALS=40 HOURS=8), then the best on all folds; a page
+	@$(BIN)/python -c 'import optuna' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[search]'
 	@$(STAGE)
 
 blend: $(READY) ## combine finished runs (RUNS="a b c") into a new one, honestly scored

@@ -17,6 +17,7 @@ prediction      test-time augmentation, tiles, blending
 tasks           what differs between classification, segmentation and detection, a folder for each
 metrics         how predictions are graded
 experiment      a run of folds, and runs made of runs
+search          trials over the options of an experiment, and what they show
 export          trained networks for other programs, and for any folder of images
 delivery        predictions -> submission file, ledger row, report; upload
 audit           leaks and label problems: copies, near copies, what straddles folds

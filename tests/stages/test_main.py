@@ -45,6 +45,7 @@ OPTIONS = {
     "train": (*EXPERIMENT, *SOURCE, *NOTE, "--run", "--track.wandb", "--device"),
     "predict": (*EXPERIMENT, *SOURCE, *NOTE, "--run", "--track.wandb", "--device", "--images", "--out"),
     "compare": (*EXPERIMENT, *SOURCE, *NOTE, "--out", "--track.wandb", "--device"),
+    "sweep": (*EXPERIMENT, *SOURCE, "--track.wandb", "--device"),
     "blend": (*SOURCE, *NOTE, "--out", "--runs", "--method", "--format", "--track.wandb"),
     "explain": ("--out", "--run"),
     "upload": (*SOURCE, "--run", "--track.wandb"),

@@ -19,6 +19,7 @@ LOG_FOLDER = "podium_log_folder"
 """Attribute of an exception that `logged_in` has seen."""
 
 
+LONG_WORD = re.compile(r"([^\s/]{60})[^\s/]{240,}")
 TEMPORARY = ".podium-tmp-"
 """What the names of temporary files and folders begin with, and no name that anybody else gives."""
 
@@ -27,8 +28,12 @@ class UserError(Exception):
     """Something outside the program is wrong: a file, a row, an option, an account, a disk.
 
     The message is one sentence that names the file, row or id and the way out. The command line prints it
-    without a traceback and exits with status 2; everything else that is raised is a bug.
+    without a traceback and exits with status 2; everything else that is raised is a bug. Words of a file
+    that are longer than any file's name are cut.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(LONG_WORD.sub(r"\1...", sentence))
 
 
 def name_some(items, limit: int = 5) -> str:

@@ -1,5 +1,7 @@
 """Writing files so that a reader never sees half of one, keeping processes apart, and digests of content."""
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +17,8 @@ from filelock import FileLock, Timeout
 from pipeline.base.errors import TEMPORARY, UserError, disk_fault
 from pipeline.base.progress import say
 
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of fcntl.h and linux/fs.h."""
 MANY = 100
 """Files from which on one sync of all disks is quicker than one of each file."""
 
@@ -65,8 +69,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `target`; on success it replaces `target`, on failure it is
     removed.
 
-    A process killed at any moment, and a power cut, leave the old folder, the new one or none, but never a
-    part of one.
+    A process killed at any moment, and a power cut, leave the old folder or the new one (none, where the
+    system cannot exchange the two in one step), but never a part of one.
 
     Raises
     ------
@@ -79,19 +83,34 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         try:
             yield temporary
             _sync(temporary)
+            # Not removed in place: killed half-way, that would leave half a folder.
             old = temporary.with_name(f"{temporary.name}.old")
-            if target.exists():
-                target.rename(old)  # not removed in place: killed half-way, that would leave half a folder
-            try:
+            if not target.exists():
                 temporary.rename(target)
-            except OSError:
-                with suppress(OSError):
-                    old.rename(target)
-                raise
+            elif not _exchanged(temporary, target):
+                target.rename(old)
+                temporary.rename(target)
             _sync_entries(target.parent)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Give each of two folders the other's name, in one step; False where this system cannot.
+
+    Linux has it (renameat2(2)), and most of its file systems.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def _sync(folder: Path) -> None:

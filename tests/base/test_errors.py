@@ -157,6 +157,12 @@ def test_a_fault_of_what_has_a_name_for_a_moment_names_its_folder(capsys, tmp_pa
     assert _told(capsys, _raises(error))[1].startswith(f"{tmp_path} cannot be used (Input/output error): ")
 
 
+def test_a_word_without_end_is_cut_and_a_path_is_not(capsys):
+    path = "/".join(["x" * 255] * 8)
+    told = _told(capsys, _raises(UserError(f"{path} has the class {'9' * 5000!r}: correct it")))
+    assert told == (2, f"{path} has the class '{'9' * 59}... correct it")
+
+
 def test_what_a_terminal_would_obey_is_escaped(capsys):
     told = _told(capsys, _raises(UserError("the id a\nb\x1b[31m is twice")))
     assert told == (2, r"the id a\nb\x1b[31m is twice")

@@ -181,6 +181,20 @@ def test_an_unknown_option_names_the_closest(capfd, tmp_path):
     assert list(tmp_path.iterdir()) == []  # refused before anything was fetched
 
 
+@pytest.mark.parametrize(
+    "typed", [("--predict.flip=yes",), ("--predict.flip", "false"), ("--predict.flip=",)]
+)
+def test_an_option_that_takes_no_value_says_so(capfd, typed):
+    code, _, err = _exit(capfd, "train", *typed)
+    assert code == 2
+    assert err == "error: --predict.flip takes no value: give --predict.flip, or --predict.no-flip\n"
+
+
+def test_a_long_value_is_cut(capfd):
+    code, _, err = _exit(capfd, "train", f"--folds.scheme={'x' * 5000}")
+    assert code == 2 and len(err) < 400 and f"'{'x' * 60}...'" in err
+
+
 def test_an_unknown_config_names_those_there_are(capfd):
     code, _, err = _exit(capfd, "submit", "--config", "fats")
     assert code == 2

@@ -5,6 +5,9 @@ COCO's run lengths are another format: they count from the first pixel and inclu
 
 import numpy as np
 
+DIGITS = 100
+"""Longest number that is looked at: Python refuses those of thousands of digits."""
+
 
 def encode(mask: np.ndarray) -> str:
     """Run lengths of a mask of shape (H, W) of bool, or of numbers of which any but 0 counts as inside.
@@ -38,14 +41,14 @@ def decode(text: str, height: int, width: int) -> np.ndarray:
     words = text.split()
     wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is no whole number")
+        raise ValueError(f"{wrong[0][:40]!r} is no whole number")
     if len(words) % 2:
         raise ValueError(f"{len(words)} numbers, and they must come in pairs of start and length")
     # As Python's integers first: a number of twenty digits is out of range, not an overflow.
     size = height * width
-    outside = [word for word in words if int(word) > size]
+    outside = [word for word in words if len(word) > DIGITS or int(word) > size]
     if outside:
-        raise ValueError(f"{outside[0]} is outside an image of {size} pixels")
+        raise ValueError(f"{outside[0][:40]} is outside an image of {size} pixels")
     numbers = np.array([int(word) for word in words], dtype=np.int64).reshape(-1, 2)
     starts, lengths = numbers[:, 0] - 1, numbers[:, 1]
     ends = starts + lengths

@@ -16,6 +16,7 @@ from pipeline.config.config import Config
 from pipeline.inputs.batches import Images
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks import cifarnet
+from pipeline.networks.joint import Given
 from pipeline.prediction.maps import map_path
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
@@ -59,7 +60,7 @@ def untrained_predictions(
 ) -> pd.DataFrame:
     """What a network of the config predicts before it has learnt anything, whatever the task."""
     torch.manual_seed(0)
-    model = competition.task.build_model(config, data.classes, load=False, channels=data.decoding.channels)
+    model = competition.task.build_network(config, data.classes, Given(data.decoding.channels), load=False)
     request = Request(
         images=images,
         rows=np.arange(len(images)),

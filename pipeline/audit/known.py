@@ -81,4 +81,4 @@ def _made(where: list[tuple[Images, int]]) -> Iterator[Fingerprint]:
 
 
 def _chunk(where: list[tuple[Images, int]]) -> list[Fingerprint]:
-    return [fingerprint(images.read(row)) for images, row in where]
+    return [fingerprint(images.picture(row)) for images, row in where]

@@ -145,7 +145,7 @@ class _Pictures:
     def _figure(self, row: int) -> str:
         if row not in self.made:
             image = self.found.images.iloc[row]
-            pixels = self.splits[image["split"]].read(int(image["row"]))
+            pixels = self.splits[image["split"]].picture(int(image["row"]))
             name = html.escape(str(image["image_id"]))
             target = html.escape(str(image["target"])).replace("\n", "<br>")
             size = f"{image['width']} x {image['height']}"

@@ -20,6 +20,7 @@ from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
 from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
+from pipeline.inputs.table import Table
 from pipeline.metrics.metric import Metric
 from pipeline.prediction.decide import Decision
 from pipeline.raw.files import RawFiles
@@ -72,6 +73,8 @@ class Competition(ABC):
     may_mirror: bool = True
     """Whether an image mirrored from left to right still shows its truth. False (text, left and right):
     neither training nor prediction mirrors, whatever the config's default, and who asks for it is refused."""
+    table: Table | None = None
+    """Columns of the train and test frames that the network sees beside the image: numbers and categories."""
     kaggle_slug: str | None = None
     """Kaggle's name of the competition, or None where Kaggle does not host it."""
     mirror: Mirror | None = None

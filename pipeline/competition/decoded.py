@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
@@ -84,6 +85,7 @@ def rows_of(reader: Reader, frame: pd.DataFrame) -> list[Row]:
             f"{type(reader).__name__} reads the column(s) {name_some(lacking)}, and the frame has none: "
             "add them in load_train and load_test"
         )
+    reader.check(frame)
     names = ("image_id", "path", *reader.columns)
     columns = [frame[name].tolist() for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
@@ -92,6 +94,8 @@ def rows_of(reader: Reader, frame: pd.DataFrame) -> list[Row]:
 def key_of(reader: Reader, row: Row) -> str:
     """What tells the images of a reader apart: the path and the place in the file."""
     place = [row[name] for name in reader.columns]
+    if reader.images > 1:
+        return f"{row['path']}|{digest([list(map(str, np.atleast_1d(cell))) for cell in place], length=16)}"
     return f"{row['path']}|{place!r}" if place else str(row["path"])
 
 

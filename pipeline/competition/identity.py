@@ -18,7 +18,7 @@ prediction can reach counts for them: the task object and the methods in `HOOKS`
 
 import ast
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,21 +53,22 @@ SHOWING_FILES = (
     "export.py",
 )
 """Files of a task's folder, or of a room, that only read predictions, or hand a network on."""
-HOOKS = ("task", "reader", "augment", "objective")
+HOOKS = ("task", "reader", "table", "augment", "objective")
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
 """Options that change no result of a fold that trained to its end."""
 
 
-def frame_identity(frame: pd.DataFrame, hashes: dict[str, list[str]]) -> str:
+def frame_identity(frame: pd.DataFrame, hashes: dict[str, list[str]], paths: Sequence[str] = ()) -> str:
     """Identity of a manifest.
 
     Parameters
     ----------
     frame : with content_hash; `path` does not count.
     hashes : for columns of paths, what stands in their place.
+    paths : columns of paths of images, whose content is in content_hash.
     """
-    shown = frame.drop(columns=["path"]).assign(**hashes)
+    shown = frame.drop(columns=["path", *paths]).assign(**hashes)
     text = shown[sorted(shown.columns)].to_json(orient="split", index=False, double_precision=15)
     return digest(text, length=16)
 

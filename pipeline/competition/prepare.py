@@ -71,6 +71,7 @@ def prepare(
     task = competition.task
     train = check_image_frame(competition.load_train(raw), task.target_columns, "train", task.name_columns)
     test = check_image_frame(competition.load_test(raw), (), "test")
+    train, test = _with_table(competition, train, test)
     sample = competition.load_sample_submission(raw)
     classes = task.classes(train)
     # Before anything is written: a wrong sample file would take the place of the right one.
@@ -81,6 +82,19 @@ def prepare(
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=home) as scratch:
             given = {"train": train, "test": test}
             return _reorganise(competition, given, sample, classes, Path(scratch), on_bad_image, decoding)
+
+
+def _with_table(
+    competition: Competition, train: pd.DataFrame, test: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames with the columns of the competition's table checked. Raises UserError."""
+    table = competition.table
+    if table is None:
+        return train, test
+    told = sorted({*table.columns} & {"image_id", "path", *competition.task.target_columns})
+    if told:
+        raise UserError(f"the competition's table has {name_some(told)}, which it must not: leave it out")
+    return table.checked(train, "train"), table.checked(test, "test")
 
 
 def _reorganise(
@@ -112,8 +126,9 @@ def _reorganise(
     files = {
         name: file_hashes(cache, given["train"][name].tolist()) for name in competition.task.file_columns
     }
-    train_identity = frame_identity(frames["train"], files)
-    test_identity = frame_identity(frames["test"], {})
+    paths = competition.reader.path_columns
+    train_identity = frame_identity(frames["train"], files, paths)
+    test_identity = frame_identity(frames["test"], {}, paths)
     tables = {**frames, "sample_submission": sample}
     folder = home / f"{train_identity}-{test_identity}"
     about = {
@@ -131,7 +146,12 @@ def _reorganise(
                     _pack(frame, scratch / f"{split}.npy", temporary / f"{split}.npy", decoding)
             _write_tables(temporary, tables, about)
         known = {name: pd.Series(hashes) for name, hashes in files.items()}
-        _tell(frames, classes, notes, frames["train"][list(competition.task.target_columns)].assign(**known))
+        table = competition.table
+        beside = () if table is None else table.columns
+        if table is not None:
+            notes = (*notes, *table.notes(frames["train"], frames["test"]))
+        told = frames["train"][list(competition.task.target_columns)].assign(**known)
+        _tell(frames, classes, notes, told, frames["train"][list(beside)])
     elif not all(frame.equals(pd.read_parquet(folder / f"{name}.parquet")) for name, frame in tables.items()):
         _write_tables(folder, tables, about)  # the same content in another place, or another sample file
     return open_prepared(folder, competition.reader)
@@ -145,13 +165,18 @@ def _write_tables(folder: Path, tables: dict[str, pd.DataFrame], about: dict[str
 
 
 def _tell(
-    frames: dict[str, pd.DataFrame], classes: list[str], notes: Sequence[str], targets: pd.DataFrame
+    frames: dict[str, pd.DataFrame],
+    classes: list[str],
+    notes: Sequence[str],
+    targets: pd.DataFrame,
+    beside: pd.DataFrame,
 ) -> None:
     """Say what there is, and which pictures are there more than once.
 
     Parameters
     ----------
     targets : of each training image, with the content of files instead of their names.
+    beside : the table beside each: copies with other numbers may well have other targets.
     """
     train, test = frames["train"], frames["test"]
     say(f"{len(train):,} training and {len(test):,} test images, {len(classes)} classes")
@@ -173,6 +198,11 @@ def _tell(
         say(f"exact copies: {'; '.join(parts)}")
     texts = targets[copied].map(lambda value: str(value.tolist() if isinstance(value, np.ndarray) else value))
     kinds = train[copied].assign(target=texts.agg("\n".join, axis=1) if len(texts) else "")
+    if beside.shape[1]:
+        rows = ["\n".join(map(str, row)) for row in beside[copied].itertuples(index=False)]
+        kinds["content_hash"] = [
+            f"{one}\n{row}" for one, row in zip(kinds["content_hash"], rows, strict=True)
+        ]
     differ = kinds.groupby("content_hash", sort=False).filter(lambda group: group["target"].nunique() > 1)
     if len(differ):
         wrong = [" = ".join(ids) for ids in differ.groupby("content_hash", sort=False)["image_id"].agg(list)]

@@ -161,6 +161,7 @@ def _prediction(fold: Started, folder: Path) -> Callable[[bool], None]:
         images = _ReadOnce(
             opened.images.frame.iloc[rows],
             None if opened.images.packed is None else opened.images.packed[rows],
+            opened.images.decoding,
             kept=tuple(opened.images.read(int(row)) for row in rows),
         )
 

@@ -3,6 +3,8 @@
 train : ``image_id`` (str, unique), ``path`` (str), the task's target columns, optionally ``group``, ``extra``
     (True for images from outside, never validated on) and ``weight`` (how often an image is drawn)
 test : ``image_id`` (str, unique), ``path`` (str)
+both : the reader's columns, such as ``paths``, a list, where a row has several images
+    (`pipeline.readers.bag`), and those of the competition's ``table``
 truth : ``image_id`` and the task's target columns
 predictions : ``image_id`` and the task's prediction columns, one row per image; probabilities, never logits
 """

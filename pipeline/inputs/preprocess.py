@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from pipeline.config.groups import ImageSize, one_or_two, sides
+from pipeline.inputs.table import Fitted, width_of
+from pipeline.networks.joint import Given
 from pipeline.networks.timm_network import TimmNetwork
 from pipeline.readers.decoding import Decoding
 
@@ -38,6 +40,8 @@ class Preprocess:
     decoding : how images were read that the network was trained on, without the reader; see
         `pipeline.readers.decoding`.
     fit : how an image of another shape becomes the input, as the task's ``model.fit`` says.
+    table : what the table beside the training images was like; empty where there is none. See
+        `pipeline.inputs.table`.
     """
 
     size: ImageSize
@@ -47,19 +51,27 @@ class Preprocess:
     crop_share: float = 1.0
     decoding: dict[str, Any] = field(default_factory=dict)
     fit: str = "center_crop"
+    table: Fitted = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", one_or_two(self.size))
 
     @classmethod
     def of_model(
-        cls, model: nn.Module, size: ImageSize, decoding: Decoding | None = None, fit: str = "center_crop"
+        cls,
+        model: nn.Module,
+        size: ImageSize,
+        decoding: Decoding | None = None,
+        fit: str = "center_crop",
+        table: Fitted | None = None,
     ) -> "Preprocess":
         """What a timm model says of itself; the statistics of the training images where they are not
-        photographs."""
+        photographs, and of the table beside them."""
         cfg = cast(TimmNetwork, model).pretrained_cfg
         interpolation = cfg.get("interpolation") or "bicubic"
         mean, std = (decoding and decoding.statistics) or (tuple(cfg["mean"]), tuple(cfg["std"]))
+        if decoding and decoding.statistics is None and decoding.reader.images > 1:
+            mean, std = (values * (decoding.channels // len(values)) for values in (mean, std))
         return cls(
             size,
             mean,
@@ -68,6 +80,7 @@ class Preprocess:
             float(cfg.get("crop_pct") or 1.0),
             decoding.to_json() if decoding else {},
             fit,
+            table or {},
         )
 
     @property
@@ -77,8 +90,18 @@ class Preprocess:
 
     @property
     def channels(self) -> int:
-        """That images have."""
+        """That images have; those of all images of a bag together."""
         return len(self.mean)
+
+    @property
+    def images(self) -> int:
+        """Most images in a row."""
+        return int(self.decoding.get("images", 1))
+
+    @property
+    def given(self) -> Given:
+        """What the network is given for each row."""
+        return Given(self.channels, self.images, width_of(self.table))
 
     @property
     def deep(self) -> bool:
@@ -191,9 +214,22 @@ def normalise(images: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def as_picture(image: np.ndarray) -> np.ndarray:
+def as_picture(image: np.ndarray, images: int = 1) -> np.ndarray:
     """An image (H, W, C), uint8 or float32, to look at: uint8 (H, W, 3). The first three channels, or the
-    first in grey where there are less; float32 is stretched between its own darkest and brightest percent."""
+    first in grey where there are less; float32 is stretched between its own darkest and brightest percent.
+
+    Parameters
+    ----------
+    images : how many are in it, one behind the other; of several, four evenly spread are laid side by side.
+    """
+    if images > 1:
+        parts = np.split(image, images, axis=2)
+        there = [part for part in parts if part.any()] or parts[:1]
+        places = np.linspace(0, len(there) - 1, min(4, len(there))).round().astype(int)
+        shown = [as_picture(there[place]) for place in places]
+        blank = [np.zeros_like(shown[0])] * (-len(shown) % 2 if len(shown) > 1 else 0)
+        rows = [np.concatenate(pair, axis=1) for pair in zip(*[iter([*shown, *blank])] * 2, strict=True)]
+        return np.concatenate(rows) if rows else shown[0]
     shown = image[..., :3] if image.shape[2] >= 3 else image[..., :1]
     if shown.dtype != np.uint8:
         low, high = np.percentile(shown, (1, 99), axis=(0, 1))

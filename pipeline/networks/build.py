@@ -8,6 +8,7 @@ from torch import nn
 import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
 from pipeline.base.errors import UserError
 from pipeline.config.groups import ImageSize, ModelConfig, named_size, sides
+from pipeline.networks.joint import TABLE, Given, JointNetwork, Pool
 from pipeline.networks.timm_network import TimmNetwork, classifier_parts, published_cfg
 from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
 
@@ -64,6 +65,25 @@ def build_classifier(
     if load and config.weights is not None:
         load_weights(model, resolve_weights(config.weights, config.name))
     return model
+
+
+def build_joint(
+    config: ModelConfig,
+    outputs: int,
+    given: Given,
+    pool: Pool,
+    drop_rate: float = 0.0,
+    drop_path: float = 0.0,
+    load: bool = True,
+) -> nn.Module:
+    """Build a network for rows that are more than one image, around the encoder that `config` names; see
+    `pipeline.networks.joint` and `build_classifier`."""
+    backbone = build_classifier(config, 0, 0.0, drop_path, load, given.channels // given.images)
+    features = cast(int, getattr(backbone, "head_hidden_size", None) or backbone.num_features)
+    head = nn.Linear(features + (TABLE if given.table else 0), outputs)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return JointNetwork(backbone, head, features, given, pool, drop_rate)
 
 
 def calm_head(model: nn.Module) -> None:

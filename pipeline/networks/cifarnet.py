@@ -85,8 +85,11 @@ class CifarNet(nn.Module):
         return self.head
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replace the head by a new one for `num_classes`."""
+        """Replace the head by a new one for `num_classes`, or by none for 0."""
         self.num_classes = num_classes
+        if not num_classes:
+            self.head = nn.Identity()
+            return
         self.head = nn.Linear(self.num_features, num_classes, bias=False)
         nn.init.normal_(self.head.weight)
 
@@ -97,8 +100,10 @@ class CifarNet(nn.Module):
         return self.blocks(whitened)
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, num_features, H, W) -> (N, num_classes)."""
+        """(N, num_features, H, W) -> (N, num_classes), or (N, num_features) where it has no classes."""
         pooled = F.dropout(features.amax((2, 3)), self.drop_rate, self.training)
+        if not self.num_classes:
+            return pooled
         # Unit-variance head weights with small logits train faster at these rates than small weights.
         return self.head(pooled) / 9
 

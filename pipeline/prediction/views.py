@@ -11,6 +11,7 @@ from torch import nn
 from pipeline.config.groups import ImageSize, sides
 from pipeline.config.whole_images import ViewPredict
 from pipeline.inputs.batches import evaluation_batches
+from pipeline.networks.joint import changed
 from pipeline.prediction.request import Request, images_at_once
 from pipeline.prediction.turns import Turn, turned, turns_of
 
@@ -31,7 +32,7 @@ def view_means(
         request.device,
     )
     for ids, batch in batches:
-        total = torch.stack([activate(model(view(batch)).float()) for view in views]).sum(dim=0)
+        total = torch.stack([activate(model(changed(batch, view)).float()) for view in views]).sum(dim=0)
         yield ids, (total / len(views)).cpu()
 
 

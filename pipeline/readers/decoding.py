@@ -14,7 +14,17 @@ import numpy as np
 from pipeline.base.errors import UserError
 from pipeline.base.parallel import map_ahead
 from pipeline.raw.images import REPLACE, UnreadableImageError, content_hash, whats_missing
-from pipeline.raw.levels import Levels, OutsideError, as_channels, extents, measure, range_of, to_float
+from pipeline.raw.levels import (
+    Levels,
+    OutsideError,
+    as_channels,
+    extents,
+    measure,
+    range_of,
+    sampled,
+    to_float,
+)
+from pipeline.readers.bag import PATHS, Bag
 from pipeline.readers.photographs import Photographs
 from pipeline.readers.reader import Reader, Row
 
@@ -36,7 +46,7 @@ class Decoding:
     Attributes
     ----------
     levels : stored values of black and white, of images that are not of 8 bits; None: there are none.
-    channels : that every image has.
+    channels : that every image has; those of all images of a bag together.
     statistics : None: those of the network's own training, which were measured on photographs.
     """
 
@@ -48,7 +58,15 @@ class Decoding:
     @property
     def deep(self) -> bool:
         """Whether images are float32, 0 black and 1 white, and not uint8."""
-        return self.levels is not None and not isinstance(self.reader, Photographs)
+        reader = self.reader.each if isinstance(self.reader, Bag) else self.reader
+        return self.levels is not None and not isinstance(reader, Photographs)
+
+    @property
+    def single(self) -> "Decoding":
+        """How one image of a bag is decoded."""
+        assert isinstance(self.reader, Bag)
+        count = self.reader.most * (2 * self.reader.neighbours + 1)
+        return Decoding(self.reader.each, self.levels, self.channels // count)
 
     def image(self, row: Row) -> np.ndarray:
         """One image, uint8 or float32 (H, W, channels).
@@ -62,6 +80,8 @@ class Decoding:
             return np.load(row["path"])
         if isinstance(self.reader, Photographs):
             return self.reader.rgb(row, self.levels)
+        if isinstance(self.reader, Bag):
+            return self.reader.read_by(row, self.single.image)
         values = stored(self.reader, row)
         if values.shape[2] != self.channels:
             raise _unlike(
@@ -83,6 +103,7 @@ class Decoding:
         return {
             "levels": None if self.levels is None else _plain(self.levels),
             "channels": self.channels,
+            "images": self.reader.images,
             "statistics": None if self.statistics is None else [list(one) for one in self.statistics],
         }
 
@@ -151,6 +172,8 @@ def measured(reader: Reader, named: Levels | None, rows: Sequence[Row]) -> Measu
     ----------
     named : black and white as the competition names them.
     """
+    if isinstance(reader, Bag):
+        return _measured_bags(reader, named, rows)
     named = named or reader.levels
     if isinstance(reader, Photographs):
         found = measure([str(row["path"]) for row in rows])
@@ -182,6 +205,22 @@ def measured(reader: Reader, named: Levels | None, rows: Sequence[Row]) -> Measu
     if flat:
         notes.append(f"channel(s) {', '.join(map(str, flat))} of {channels} have one value in all of them")
     return Measured(Decoding(reader, levels, channels, statistics), tuple(notes))
+
+
+def _measured_bags(bag: Bag, named: Levels | None, rows: Sequence[Row]) -> Measured:
+    """As their single images are, of which some are looked at."""
+    found = measured(bag.each, named, sampled([one for row in rows for one in bag.rows(row)]))
+    count, one = bag.most * (2 * bag.neighbours + 1), found.decoding
+    statistics = one.statistics and Statistics(one.statistics.mean * count, one.statistics.std * count)
+    sizes = [len(row[PATHS]) for row in rows]
+    notes = list(found.notes)
+    if max(sizes) > bag.most:
+        many = sum(size > bag.most for size in sizes)
+        notes.append(
+            f"{many:,} of {len(rows):,} training rows looked at have more than {bag.most} images, up to "
+            f"{max(sizes):,}: {bag.most} evenly spread ones are read"
+        )
+    return Measured(Decoding(bag, one.levels, one.channels * count, statistics), tuple(notes))
 
 
 class _Look(NamedTuple):

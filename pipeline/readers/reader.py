@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.raw.levels import Levels
 
@@ -43,6 +44,24 @@ class Reader(ABC):
     def levels(self) -> Levels | None:
         """Black and white of all that it reads, where it knows them: values outside are cut off. None: the
         competition names them, or they are measured."""
+        return None
+
+    @property
+    def path_columns(self) -> tuple[str, ...]:
+        """Those of `columns` that hold paths, which count by the content of the files alone."""
+        return ()
+
+    @property
+    def images(self) -> int:
+        """Most images in a row, laid one behind the other as channels; see `pipeline.readers.bag`."""
+        return 1
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse rows that nothing can be read for. Raises UserError naming them."""
+        return None
+
+    def counts(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """int64 (N,): how many of its `images` each row has; None where that is one."""
         return None
 
     @abstractmethod

@@ -66,6 +66,12 @@ class Several(Reader):
         others = (name for name in (*self.paths, *self.each.columns) if name not in ("image_id", "path"))
         return tuple(dict.fromkeys(others))
 
+    @property
+    def path_columns(self) -> tuple[str, ...]:
+        """See Reader."""
+        others = (name for name in (*self.paths, *self.each.path_columns) if name != "path")
+        return tuple(dict.fromkeys(others))
+
     def read(self, row: Row) -> np.ndarray:
         """See Reader. Raises ValueError where the files have other heights or widths."""
         parts = [as_channels(np.asarray(self.each.read({**row, "path": row[name]}))) for name in self.paths]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.inputs.batches import Targets
+from pipeline.networks.joint import Given
 from pipeline.tasks.class_losses import ClassTrainConfig, class_loss, predicting
 from pipeline.tasks.task import OutputLoss
 from pipeline.tasks.whole_image import WholeImageConfig, WholeImageTask
@@ -26,11 +27,11 @@ ConfigT = TypeVar("ConfigT", bound=ExclusiveConfig)
 class ExclusiveTask(WholeImageTask[ConfigT]):
     """A task whose predictions frame has a probability column for each class, rows summing to 1."""
 
-    def build_model(
-        self, config: ConfigT, classes: Sequence[str], load: bool = True, channels: int = 3
+    def build_network(
+        self, config: ConfigT, classes: Sequence[str], given: Given, load: bool = True
     ) -> nn.Module:
-        """Any timm classifier."""
-        return predicting(super().build_model(config, classes, load, channels), config.train)
+        """See WholeImageTask."""
+        return predicting(super().build_network(config, classes, given, load), config.train)
 
     def objective(self, config: ConfigT, targets: Targets) -> OutputLoss:
         """The loss that ``train.loss`` names."""

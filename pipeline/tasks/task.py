@@ -21,6 +21,7 @@ from pipeline.inputs.batches import Images, Targets
 from pipeline.inputs.preprocess import Preprocess, whole_image
 from pipeline.metrics.metric import Needs
 from pipeline.networks.groups import check_optimizer
+from pipeline.networks.joint import Batch, Given
 from pipeline.networks.weights import check_name, resolve_weights
 from pipeline.prediction.request import Request
 from pipeline.tasks.export import Graph
@@ -167,6 +168,22 @@ class Task(ABC, Generic[ConfigT]):
         """A network for `classes` and images of so many channels; with `load` it starts from the weights that
         the config asks for."""
 
+    def build_network(
+        self, config: ConfigT, classes: Sequence[str], given: Given, load: bool = True
+    ) -> nn.Module:
+        """A network for rows of one image, as `build_model` makes it, or of more where the task can.
+
+        Raises
+        ------
+        UserError : the task cannot.
+        """
+        if not given.plain:
+            raise UserError(
+                f"{type(self).__name__} takes one image in each row and no table beside it: choose a task "
+                "that says something about a row as a whole, or another reader and no table"
+            )
+        return self.build_model(config, classes, load, given.channels)
+
     @abstractmethod
     def draw(self, image: np.ndarray, target: Any, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """A training image (uint8 (H, W, 3)) with its target, mixed or not, to look at; and a caption."""
@@ -238,15 +255,15 @@ class Task(ABC, Generic[ConfigT]):
 
 
 class Mixer(Protocol):
-    """Maps a batch of images and targets to a batch of images and targets."""
+    """Maps a batch of images (see `pipeline.networks.joint.Batch`) and targets to another."""
 
-    def __call__(self, images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]: ...
+    def __call__(self, images: Any, targets: Any) -> tuple[Any, Any]: ...
 
 
 class Objective(Protocol):
     """Maps a network and a batch to a scalar float32 loss."""
 
-    def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor: ...
+    def __call__(self, model: nn.Module, images: Any, targets: Any) -> torch.Tensor: ...
 
 
 MEASURED = "measured"
@@ -272,7 +289,7 @@ def feeds_a_loss(model: nn.Module) -> bool:
     return model.training or MEASURED in vars(model)
 
 
-def unmixed(images: torch.Tensor, targets: Any) -> tuple[torch.Tensor, Any]:
+def unmixed(images: Batch, targets: Any) -> tuple[Batch, Any]:
     """The Mixer that mixes nothing."""
     return images, targets
 
@@ -283,7 +300,7 @@ class OutputLoss:
     def __init__(self, loss: Callable[[torch.Tensor, Any], torch.Tensor]) -> None:
         self.loss = loss
 
-    def __call__(self, model: nn.Module, images: torch.Tensor, targets: Any) -> torch.Tensor:
+    def __call__(self, model: nn.Module, images: Batch, targets: Any) -> torch.Tensor:
         """See Objective."""
         outputs = model(images)
         with torch.autocast(images.device.type, enabled=False):

@@ -4,22 +4,25 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision.transforms import v2
 
+from pipeline.base.errors import UserError
 from pipeline.config import config, groups
 from pipeline.config.limits import Limit
 from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit
 from pipeline.frame.values import frame_of, mean_of
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.networks.build import build_classifier
+from pipeline.networks.build import build_classifier, build_joint
+from pipeline.networks.joint import Batch, Given, Joint, Pool
 from pipeline.prediction.request import Request
 from pipeline.prediction.views import view_means
 from pipeline.tasks.export import WholeImageGraph
@@ -38,6 +41,9 @@ class ModelConfig(groups.ModelConfig):
     """Dropout before the classifier."""
     drop_path: Annotated[float, Limit(0, 0.95)] = 0.0
     """Stochastic depth (arXiv 1603.09382) of networks that have residual branches."""
+    pool: Pool = "mean"
+    """How the features of a row's images become one, where a row has several: their mean, their maximum, or
+    a mean by learnt weights (gated attention, arXiv 1802.04712)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +90,23 @@ class WholeImageTask(Task[ConfigT]):
         self, config: ConfigT, classes: Sequence[str], load: bool = True, channels: int = 3
     ) -> nn.Module:
         """Any timm classifier."""
-        model = config.model
-        return build_classifier(
-            model, self.outputs(classes), model.drop_rate, model.drop_path, load, channels
-        )
+        return self.build_network(config, classes, Given(channels), load)
+
+    def build_network(
+        self, config: ConfigT, classes: Sequence[str], given: Given, load: bool = True
+    ) -> nn.Module:
+        """Any timm classifier, or one that looks at several images and a table.
+
+        Raises
+        ------
+        UserError : features are to be pooled, and a row has one image.
+        """
+        model, outputs = config.model, self.outputs(classes)
+        if given.images == 1 and model.pool != "mean":
+            raise UserError("--model.pool would do nothing, because each row has one image: leave it out")
+        if given.plain:
+            return build_classifier(model, outputs, model.drop_rate, model.drop_path, load, given.channels)
+        return build_joint(model, outputs, given, model.pool, model.drop_rate, model.drop_path, load)
 
     def mixer(self, config: ConfigT, classes: Sequence[str]) -> Mixer:
         """See `mixer_of`; targets (B, C) are mixed likewise."""
@@ -122,12 +141,29 @@ def mixer_of(augment: ImageAugment, classes: int | None) -> Mixer:
     classes : how many there are, where targets are class indices (B,), which become shares (B, C); None where
         they are (B, C) already.
     """
-    mixers: list[Any] = []
-    if augment.mixup:
-        mixers.append(v2.MixUp(alpha=augment.mixup, num_classes=classes))
-    if augment.cutmix:
-        mixers.append(v2.CutMix(alpha=augment.cutmix, num_classes=classes))
-    return v2.RandomChoice(mixers) if mixers else unmixed
+    kinds = ((v2.MixUp, augment.mixup), (v2.CutMix, augment.cutmix))
+    mixers = [kind(alpha=alpha) for kind, alpha in kinds if alpha]
+    return _Mixing(mixers, classes) if mixers else unmixed
+
+
+class _Mixing:
+    """One of torchvision's mixers at random; a table is mixed as the targets are, and a mixed bag has as many
+    images as the larger one."""
+
+    def __init__(self, mixers: Sequence[v2.Transform], classes: int | None) -> None:
+        self.choice, self.classes = v2.RandomChoice(mixers), classes
+
+    def __call__(self, images: Batch, targets: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        if targets.ndim == 1:
+            assert self.classes is not None
+            targets = F.one_hot(targets, self.classes).float()
+        if not isinstance(images, Joint):
+            return self.choice(images, targets)
+        beside = images.table if images.table is not None else targets.new_zeros(len(targets), 0)
+        pixels, mixed = self.choice(images.pixels, torch.cat([targets, beside], dim=1))
+        targets, beside = mixed.split([targets.shape[1], beside.shape[1]], dim=1)
+        counts = None if images.counts is None else torch.maximum(images.counts, images.counts.roll(1))
+        return Joint(pixels, counts, None if images.table is None else beside), targets
 
 
 class FixedTargets:

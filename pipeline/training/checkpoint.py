@@ -71,6 +71,6 @@ class Checkpoint:
 
     def build(self, task: Task[Any], device: torch.device) -> nn.Module:
         """The network with these weights, ready to predict."""
-        model = task.build_model(self.config, self.classes, load=False, channels=self.preprocess.channels)
+        model = task.build_network(self.config, self.classes, self.preprocess.given, load=False)
         model.load_state_dict(self.state)
         return channels_last(model, device).eval()

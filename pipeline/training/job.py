@@ -16,6 +16,7 @@ from pipeline.competition.prepared import open_prepared
 from pipeline.config.config import Config
 from pipeline.inputs.batches import TrainingBatches, held_out_batches
 from pipeline.inputs.preprocess import Preprocess
+from pipeline.inputs.table import Fitted
 from pipeline.training.history import Epoch
 from pipeline.training.sampling import drawing_weights
 
@@ -103,6 +104,12 @@ class OpenJob:
     def device(self) -> torch.device:
         """What computes."""
         return torch.device(self.job.device)
+
+    @cached_property
+    def table(self) -> Fitted:
+        """What the table beside the images to learn from is like; empty where there is none."""
+        table = self.job.competition.table
+        return {} if table is None else table.fit(self.data.train.iloc[self.train_rows])
 
     @property
     def truth(self) -> pd.DataFrame:

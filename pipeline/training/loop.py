@@ -17,8 +17,10 @@ from pipeline.base.progress import banner, progress, say
 from pipeline.competition.evaluate import evaluation_of
 from pipeline.inputs.batches import TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.networks.freeze import checkpoint_gradients, set_trainable
+from pipeline.inputs.table import width_of
+from pipeline.networks.freeze import backbone_of, checkpoint_gradients, set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
+from pipeline.networks.joint import Given
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.tasks.task import Mixer, Objective, measuring
@@ -57,13 +59,17 @@ def start(job: FoldJob) -> Started:
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(job.seed(0))
-    model = channels_last(task.build_model(job.config, opened.classes, channels=decoding.channels), device)
+    table = opened.table
+    given = Given(decoding.channels, decoding.reader.images, width_of(table))
+    model = channels_last(task.build_network(job.config, opened.classes, given), device)
     if job.config.model.grad_checkpointing:
         checkpoint_gradients(model)
     about = job.config.model
-    preprocess = Preprocess.of_model(model, about.image_size, decoding, about.fit)
+    preprocess = Preprocess.of_model(model, about.image_size, decoding, about.fit, table)
     batches = opened.batches(preprocess)
-    init_from_images: Callable[[torch.Tensor], None] | None = getattr(model, "init_from_images", None)
+    init_from_images: Callable[[torch.Tensor], None] | None = getattr(
+        backbone_of(model), "init_from_images", None
+    )
     if init_from_images is not None:
         init_from_images(batches.plain(count=5000))
     return Started(

@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.base.errors import UserError
 from pipeline.competition.base import Competition
 from pipeline.frame.schema import rows_by_id
+from pipeline.frame.top import Top
 from pipeline.metrics.metric import Metric, Needs
 from pipeline.tasks.task import Rows, rows_of
 
@@ -49,6 +50,8 @@ class Evaluation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scikit-learn's, about scores that are undefined: they are NaN
             try:
+                if not metric.takes_top:
+                    parts = tuple(part.dense() if isinstance(part, Top) else part for part in parts)
                 return float(metric.function(*parts, *extra))
             except ValueError as error:
                 raise UserError(f"{metric.name} cannot be computed: {error}") from error

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from pipeline.frame.top import Top
+
 PROBABILITY_SLACK = 1e-6
 """How far a probability may leave 0 to 1: sums of float32 do by about 1e-7."""
 
@@ -79,6 +81,16 @@ def check_class_rows(truth: np.ndarray, predictions: np.ndarray) -> None:
         raise ValueError(
             f"the truth has classes from {truth.min()} to {truth.max()}, and the predictions {count} columns"
         )
+
+
+def check_truth(truth: np.ndarray, predictions: Top) -> None:
+    """Refuse what are not class indices (N,) for rows of the most probable classes.
+
+    Raises
+    ------
+    ValueError : other shapes, or an index that is no class.
+    """
+    check_class_rows(truth, np.broadcast_to(np.float32(0), (len(predictions), predictions.classes)))
 
 
 def check_probabilities(predictions: np.ndarray) -> None:

@@ -4,14 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.metrics.arrays import check_class_rows, check_probabilities, label_columns, mean_or_nan
+from pipeline.frame.top import Top
+from pipeline.metrics.arrays import (
+    check_class_rows,
+    check_probabilities,
+    check_truth,
+    label_columns,
+    mean_or_nan,
+)
 
 KAGGLE_EPS = 1e-15
 """Kaggle keeps every probability this far from 0 and 1."""
 
 
 def log_loss(
-    truth: np.ndarray, predictions: np.ndarray, *, eps: float = KAGGLE_EPS, rescale: bool = True
+    truth: np.ndarray, predictions: np.ndarray | Top, *, eps: float = KAGGLE_EPS, rescale: bool = True
 ) -> float:
     """Mean of minus the logarithm of the true class's probability.
 
@@ -37,6 +44,9 @@ def log_loss(
     dog-breed-identification, leaf-classification and most other Kaggle pages: "each row is divided by the row
     sum", then ``max(min(p, 1 - 1e-15), 1e-15)``.
     """
+    if isinstance(predictions, Top):  # whose rows sum to 1
+        check_truth(truth, predictions)
+        return mean_or_nan(_surprise(predictions.given(truth), eps))
     check_class_rows(truth, predictions)
     if rescale:
         predictions = _rescaled(predictions)

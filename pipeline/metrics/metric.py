@@ -41,6 +41,8 @@ class Metric:
         `functools.partial` of one, so that a metric can be sent to another process.
     needs : what `function` is called with.
     larger_is_better : False for losses and errors.
+    takes_top : whether `function` takes a `pipeline.frame.top.Top` for predictions of very many classes; it
+        is given (N, C) otherwise, where that is not too large.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Metric:
     function: Callable[..., float]
     needs: Needs
     larger_is_better: bool = True
+    takes_top: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_]+", self.name):

@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipeline.frame.top import Top
 from pipeline.metrics.arrays import (
     check_class_rows,
+    check_truth,
     defined_mean,
     label_columns,
     mean_or_nan,
@@ -108,7 +110,7 @@ def weighted_auc(
     return float(np.dot(areas, weights) / np.dot(np.diff(cuts), weights))
 
 
-def top_k_error(truth: np.ndarray, predictions: np.ndarray, *, k: int) -> float:
+def top_k_error(truth: np.ndarray, predictions: np.ndarray | Top, *, k: int) -> float:
     """Share of the rows whose true class is not among the `k` most probable.
 
     Parameters
@@ -128,7 +130,7 @@ def top_k_error(truth: np.ndarray, predictions: np.ndarray, *, k: int) -> float:
     return mean_or_nan(_true_rank(truth, predictions, k) > k)
 
 
-def map_at_k(truth: np.ndarray, predictions: np.ndarray, *, k: int) -> float:
+def map_at_k(truth: np.ndarray, predictions: np.ndarray | Top, *, k: int) -> float:
     """Mean average precision at `k` where a row has one true class: 1 over its rank, or 0 beyond `k`.
 
     Parameters
@@ -161,11 +163,16 @@ def _auc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(roc_auc_score(labels, scores))
 
 
-def _true_rank(truth: np.ndarray, predictions: np.ndarray, k: int) -> np.ndarray:
+def _true_rank(truth: np.ndarray, predictions: np.ndarray | Top, k: int) -> np.ndarray:
     """Place of the true class in its row, from 1: what a stable sort gives, without sorting."""
-    check_class_rows(truth, predictions)
     if k < 1:
         raise ValueError(f"k is {k}, and the first place is 1")
+    if isinstance(predictions, Top):
+        check_truth(truth, predictions)
+        if k > predictions.codes.shape[1]:
+            raise ValueError(f"k is {k}, and {predictions.codes.shape[1]} classes are kept of each row")
+        return predictions.rank(truth)
+    check_class_rows(truth, predictions)
     own = np.take_along_axis(predictions, truth[:, None].astype(np.intp), axis=1)
     earlier = np.arange(predictions.shape[1]) < truth[:, None]
     return 1 + ((predictions > own) | ((predictions == own) & earlier)).sum(axis=1)

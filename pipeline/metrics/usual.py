@@ -14,7 +14,13 @@ from pipeline.metrics.metric import Metric
 ACCURACY = Metric(name="accuracy", function=classes.accuracy, needs="decisions")
 QUADRATIC_KAPPA = Metric(name="quadratic_kappa", function=classes.quadratic_kappa, needs="decisions")
 
-LOG_LOSS = Metric(name="log_loss", function=log_loss.log_loss, needs="probabilities", larger_is_better=False)
+LOG_LOSS = Metric(
+    name="log_loss",
+    function=log_loss.log_loss,
+    needs="probabilities",
+    larger_is_better=False,
+    takes_top=True,
+)
 """Kaggle's: rows rescaled, probabilities kept 1e-15 from 0 and 1."""
 
 PLAIN_LOG_LOSS = Metric(
@@ -67,7 +73,8 @@ def f_beta(beta: float = 1.0, average: f_score.Average = "micro") -> Metric:
 
 def map_at(k: int) -> Metric:
     """Mean average precision at `k` of rows with one true class: ``map_at_5``."""
-    return Metric(name=f"map_at_{k}", function=partial(ranking.map_at_k, k=k), needs="probabilities")
+    function = partial(ranking.map_at_k, k=k)
+    return Metric(name=f"map_at_{k}", function=function, needs="probabilities", takes_top=True)
 
 
 def top_k_error(k: int) -> Metric:
@@ -77,6 +84,7 @@ def top_k_error(k: int) -> Metric:
         function=partial(ranking.top_k_error, k=k),
         needs="probabilities",
         larger_is_better=False,
+        takes_top=True,
     )
 
 

@@ -17,6 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.parts import Part
 from pipeline.config.config import Config
 from pipeline.frame.submission import Format
+from pipeline.frame.top import Top
 from pipeline.inputs.batches import Images, Targets
 from pipeline.inputs.preprocess import Preprocess, whole_image
 from pipeline.metrics.metric import Needs
@@ -28,12 +29,14 @@ from pipeline.tasks.export import Graph
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
-Rows = np.ndarray | pd.DataFrame
+Rows = np.ndarray | pd.DataFrame | Top
 """Something with one row for each image, which `rows_of` takes some of."""
 
 
 def rows_of(evidence: Rows, rows: np.ndarray) -> Rows:
     """Some rows of an array (N, ...) or a frame, by number."""
+    if isinstance(evidence, Top):
+        return evidence.take(rows)
     if isinstance(evidence, pd.DataFrame):
         return evidence.iloc[rows].reset_index(drop=True)
     return evidence[rows]

@@ -115,7 +115,11 @@ class WholeImageTask(Task[ConfigT]):
     def predict(self, model: nn.Module, request: Request[ViewPredict]) -> Iterator[pd.DataFrame]:
         """image_id and one float32 column for each class or target."""
         for ids, values in view_means(model, self.activate, request):
-            yield frame_of(ids, values.float().numpy(), request.classes)
+            yield self.framed(ids, values.float().numpy(), request.classes)
+
+    def framed(self, ids: np.ndarray, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+        """The predictions frame of values (N, C)."""
+        return frame_of(ids, values, classes)
 
     def average(self, frames: Sequence[pd.DataFrame], folder: Path, config: ConfigT) -> pd.DataFrame:
         """Arithmetic mean."""

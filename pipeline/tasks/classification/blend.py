@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.base.errors import UserError
+from pipeline.frame.top import is_top, ordered, read_top, shared, top_frame
 from pipeline.frame.values import frame_of, values_of
 from pipeline.prediction.combine import (
     Combination,
@@ -31,6 +33,8 @@ def blend(request: BlendRequest) -> Blended:
     ------
     UserError : something is to be fitted, and there is one fold alone.
     """
+    if is_top(request.oofs[0]):
+        return blend_tops(request)
     classes = list(request.classes)
     oof = np.stack([values_of(frame, classes) for frame in request.oofs])
     test = np.stack([values_of(frame, classes) for frame in request.tests])
@@ -60,3 +64,36 @@ def blend(request: BlendRequest) -> Blended:
     result = fit_nested(fit, oof, test, request.folds)
     weights = f", weights {shares(everything).round(3).tolist()}" if request.method == "climb" else ""
     return framed(*result, request.method + weights)
+
+
+def blend_tops(request: BlendRequest) -> Blended:
+    """`climb` among the classes that are kept of each row by the mean of the runs.
+
+    Raises
+    ------
+    UserError : another method, which needs the probability of every class.
+    """
+    if request.method != "climb":
+        raise UserError(
+            f"--method {request.method} needs the probability of every class, and of so many classes the "
+            "most probable ones are kept alone: take --method mean or climb"
+        )
+    oofs, tests = ([read_top(frame) for frame in frames] for frames in (request.oofs, request.tests))
+    (codes, oof), (test_codes, test) = shared(oofs), shared(tests)
+    ids, test_ids = request.oofs[0]["image_id"].to_numpy(), request.tests[0]["image_id"].to_numpy()
+    classes = oofs[0].classes
+
+    def shares(rows: np.ndarray) -> np.ndarray:
+        part = request.truth.iloc[rows].reset_index(drop=True)
+        own = codes[rows]
+        return climb(
+            oof[:, rows],
+            lambda mean: request.score(part, top_frame(ids[rows], ordered(own, mean, classes))),
+        )
+
+    result, whole = fit_nested(lambda rows: weighted(shares(rows)), oof, test, request.folds)
+    return Blended(
+        oof=top_frame(ids, ordered(codes, result, classes)),
+        test=top_frame(test_ids, ordered(test_codes, whole, classes)),
+        note=f"climb, weights {shares(np.arange(oof.shape[1])).round(3).tolist()}",
+    )

@@ -1,10 +1,12 @@
 """What a classifier gets right and wrong, for the run's page."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.base.parts import Matrix, Part, Table, Tile, Tiles
+from pipeline.frame.top import Top
 from pipeline.tasks.showing import MISTAKES, calibration, class_table, picture_of
 from pipeline.tasks.task import ReportRequest
 
@@ -17,14 +19,31 @@ PAIRS = 30
 def report(request: ReportRequest) -> Iterator[Part]:
     """Classes, confused pairs, the confusion matrix, the worst mistakes, calibration."""
     truth, values = request.evidence("probabilities")
-    assert isinstance(truth, np.ndarray) and isinstance(values, np.ndarray)
-    classes, found = list(request.classes), values.argmax(axis=1)
+    assert isinstance(truth, np.ndarray) and isinstance(values, np.ndarray | Top)
+    classes, (found, largest, given) = list(request.classes), predicted(truth, values)
     yield class_table(truth, found, classes)
     yield confused_pairs(truth, found, classes)
     if len(classes) <= MOST:
         yield confusion(truth, found, classes)
-    yield mistakes(truth, values, request)
-    yield calibration(values.max(axis=1), truth == found, "probability of the predicted class")
+    yield mistakes(truth, Predicted(found, largest, given), request)
+    yield calibration(largest, truth == found, "probability of the predicted class")
+
+
+class Predicted(NamedTuple):
+    """Of each image (N,) the predicted class, its probability, and that of the true class."""
+
+    found: np.ndarray
+    largest: np.ndarray
+    given: np.ndarray
+
+
+def predicted(truth: np.ndarray, values: np.ndarray | Top) -> Predicted:
+    """What probabilities say; `truth` are class indices (N,)."""
+    if isinstance(values, Top):
+        found, largest = values.codes[:, 0].astype("int64"), values.values[:, 0].astype("float64")
+        return Predicted(found, largest, values.given(truth))
+    rows, found = np.arange(len(truth)), values.argmax(axis=1)
+    return Predicted(found, values[rows, found], values[rows, truth])
 
 
 def confused_pairs(truth: np.ndarray, found: np.ndarray, classes: Sequence[str]) -> Table:
@@ -62,11 +81,10 @@ def confusion(truth: np.ndarray, found: np.ndarray, classes: Sequence[str]) -> M
     return Matrix(title="Confusion", names=list(classes), values=share, note=note)
 
 
-def mistakes(truth: np.ndarray, values: np.ndarray, request: ReportRequest) -> Tiles:
+def mistakes(truth: np.ndarray, said: Predicted, request: ReportRequest) -> Tiles:
     """The images whose true class got the least probability, with where the network looked for the class that
     it predicted."""
-    rows, classes = np.arange(len(truth)), list(request.classes)
-    given, found = values[rows, truth], values.argmax(axis=1)
+    classes, found, given = list(request.classes), said.found, said.given
     wrong = np.flatnonzero(found != truth)
     worst = wrong[np.argsort(given[wrong], kind="stable")][:MISTAKES]
     ids = request.truth["image_id"].iloc[worst].tolist()
@@ -76,7 +94,7 @@ def mistakes(truth: np.ndarray, values: np.ndarray, request: ReportRequest) -> T
             pictures=[picture_of(request, image_id), *([] if looked is None else [looked])],
             title=str(image_id),
             lines=(
-                f"predicted {classes[found[row]]} {values[row, found[row]]:.3f}",
+                f"predicted {classes[found[row]]} {said.largest[row]:.3f}",
                 f"is {classes[truth[row]]} {given[row]:.3f}",
             ),
         )

@@ -10,6 +10,7 @@ import torch
 from pipeline.base.errors import UserError
 from pipeline.base.parts import Part
 from pipeline.frame.submission import OneOf, SubmissionFormat
+from pipeline.frame.top import MOST_DENSE, is_top, read_top, top_frame, top_of
 from pipeline.frame.values import likely, values_of
 from pipeline.metrics.metric import Needs
 from pipeline.tasks.classification.blend import METHODS, blend
@@ -21,7 +22,8 @@ from pipeline.tasks.whole_image import FixedTargets, mixer_of
 
 
 class Classification(ExclusiveTask[Config]):
-    """Truth: a ``label`` column. Predictions: one probability column per class, rows summing to 1."""
+    """Truth: a ``label`` column. Predictions: one probability column per class, rows summing to 1; of very
+    many classes the most probable ones of each row (`pipeline.frame.top`)."""
 
     config = Config
     target_columns = ("label",)
@@ -60,12 +62,25 @@ class Classification(ExclusiveTask[Config]):
         """Mixed targets are probabilities (N, C)."""
         return mixer_of(config.augment, len(classes))
 
+    def framed(self, ids: np.ndarray, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+        """See WholeImageTask."""
+        if len(classes) > MOST_DENSE:
+            return top_frame(ids, top_of(values))
+        return super().framed(ids, values, classes)
+
     def evidence(
         self, needs: Needs, truth: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]
     ) -> tuple[Rows, ...]:
-        """Class indices (N,) with probabilities (N, C) or most probable class indices (N,)."""
+        """Class indices (N,) with probabilities (N, C), of very many classes a `Top`, or most probable class
+        indices (N,)."""
         if needs == "frames":
             return truth, predictions
+        if is_top(predictions):
+            top = read_top(predictions)
+            if needs in ("probabilities", "decisions"):
+                found = top if needs == "probabilities" else top.codes[:, 0].astype("int64")
+                return self._codes(truth, classes), found
+            raise self.no_evidence(needs)
         values = values_of(predictions, classes)
         if needs == "probabilities":
             return self._codes(truth, classes), values

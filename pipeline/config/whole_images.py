@@ -58,7 +58,7 @@ class ViewPredict(PredictConfig):
 
     def plain(self) -> Self:
         """See PredictConfig."""
-        return type(self)(flip=False, shift=0, crops=1, batch_size=self.batch_size, amp=self.amp)
+        return type(self)(batch_size=self.batch_size, amp=self.amp, flip=False)
 
 
 def check_fit(augment: ImageAugment, predict: ViewPredict, image_size: ImageSize) -> None:

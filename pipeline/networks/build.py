@@ -1,5 +1,6 @@
 """A network by timm name, with a stem that fits small images, a head for the classes, and weights or none."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 import pipeline.networks.cifarnet  # noqa: F401  registers podium_cifarnet with timm
 from pipeline.base.errors import UserError
 from pipeline.config.groups import ImageSize, ModelConfig, named_size, sides
+from pipeline.networks.gem import GeM
 from pipeline.networks.joint import TABLE, Given, JointNetwork, Pool
 from pipeline.networks.timm_network import TimmNetwork, classifier_parts, published_cfg
 from pipeline.networks.weights import central, check_name, create, load_weights, reason, resolve_weights
@@ -24,6 +26,7 @@ def build_classifier(
     drop_path: float = 0.0,
     load: bool = True,
     channels: int = 3,
+    unpooled: bool = False,
 ) -> nn.Module:
     """Build the network `config` names, with `num_classes` outputs.
 
@@ -34,6 +37,7 @@ def build_classifier(
     load : whether to load the starting weights; False where a checkpoint replaces them anyway.
     channels : of the images. timm adapts the first convolution of published weights to them: it sums the
         kernels of red, green and blue for one, and repeats and scales them for more.
+    unpooled : whether it gives maps (N, D, H, W), for another pooling than its own; with 0 outputs.
 
     Raises
     ------
@@ -46,6 +50,8 @@ def build_classifier(
         options["in_chans"] = channels
     if drop_path:
         options["drop_path_rate"] = drop_path
+    if unpooled:
+        options["global_pool"] = ""
     pretrained = load and config.pretrained and config.weights is None
     # timm keeps the published classifier where it has as many classes.
     published = pretrained and published_cfg(config.name).num_classes == num_classes
@@ -54,6 +60,10 @@ def build_classifier(
             config.name, pretrained=pretrained, num_classes=num_classes, drop_rate=drop_rate, **options
         )
     except TypeError as error:
+        if unpooled and "global_pool" in str(error):
+            raise UserError(
+                f"{config.name} has no pooling to replace: leave out --model.global-pool"
+            ) from error
         if not drop_path:
             raise
         raise UserError(f"{config.name} has no stochastic depth: leave out --model.drop-path") from error
@@ -69,21 +79,43 @@ def build_classifier(
 
 def build_joint(
     config: ModelConfig,
-    outputs: int,
+    head: Callable[[int], nn.Module],
     given: Given,
-    pool: Pool,
+    *,
+    pool: Pool = "mean",
+    gem: bool = False,
     drop_rate: float = 0.0,
     drop_path: float = 0.0,
     load: bool = True,
 ) -> nn.Module:
-    """Build a network for rows that are more than one image, around the encoder that `config` names; see
-    `pipeline.networks.joint` and `build_classifier`."""
-    backbone = build_classifier(config, 0, 0.0, drop_path, load, given.channels // given.images)
+    """Build a network around the encoder that `config` names: for rows that are more than one image, or with
+    another pooling or head than the encoder's own; see `pipeline.networks.joint` and `build_classifier`.
+
+    Parameters
+    ----------
+    head : makes the head for so many features.
+    gem : whether the encoder's maps are pooled by their generalised mean.
+    """
+    channels = given.channels // given.images
+    backbone = build_classifier(config, 0, 0.0, drop_path, load, channels, unpooled=gem)
     features = cast(int, getattr(backbone, "head_hidden_size", None) or backbone.num_features)
-    head = nn.Linear(features + (TABLE if given.table else 0), outputs)
+    return JointNetwork(
+        backbone,
+        head(features + (TABLE if given.table else 0)),
+        features=features,
+        given=given,
+        pool=pool,
+        drop_rate=drop_rate,
+        global_pool=GeM(features) if gem else None,
+    )
+
+
+def linear_head(features: int, outputs: int) -> nn.Module:
+    """A linear layer that begins with small weights, see `calm_head`."""
+    head = nn.Linear(features, outputs)
     nn.init.normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)
-    return JointNetwork(backbone, head, features, given, pool, drop_rate)
+    return head
 
 
 def calm_head(model: nn.Module) -> None:

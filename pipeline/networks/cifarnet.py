@@ -43,6 +43,7 @@ class CifarNet(nn.Module):
     Parameters
     ----------
     widths : channels of the three blocks.
+    global_pool : max, or empty for the maps themselves, without classes.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class CifarNet(nn.Module):
         in_chans: int = 3,
         widths: tuple[int, int, int] = (32, 128, 128),
         drop_rate: float = 0.0,
+        global_pool: str = "max",
     ) -> None:
         super().__init__()
+        self.global_pool = global_pool
         self.num_classes, self.num_features, self.drop_rate = num_classes, widths[-1], drop_rate
         patch = in_chans * 2 * 2
         self.whiten = nn.Conv2d(in_chans, 2 * patch, 2)
@@ -100,7 +103,10 @@ class CifarNet(nn.Module):
         return self.blocks(whitened)
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, num_features, H, W) -> (N, num_classes), or (N, num_features) where it has no classes."""
+        """(N, num_features, H, W) -> (N, num_classes); without classes (N, num_features), or without a pool
+        the maps themselves."""
+        if not self.global_pool:
+            return features
         pooled = F.dropout(features.amax((2, 3)), self.drop_rate, self.training)
         if not self.num_classes:
             return pooled

@@ -99,15 +99,25 @@ class JointNetwork(nn.Module):
     ----------
     backbone : maps (N, C, H, W) to features (N, D).
     head : maps the D features, and `TABLE` of a table, to outputs.
-    images : most images in a row.
-    table : numbers in a row of the table; 0: there is none.
+    features : D.
+    pool : of a bag's features.
+    global_pool : of the backbone's maps, where it gives (N, D, H, W).
     """
 
     def __init__(
-        self, backbone: nn.Module, head: nn.Module, features: int, given: Given, pool: Pool, drop_rate: float
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        *,
+        features: int,
+        given: Given,
+        pool: Pool,
+        drop_rate: float,
+        global_pool: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.images, self.pool = backbone, head, given.images, pool
+        self.global_pool = global_pool
         self.pretrained_cfg = cast(TimmNetwork, backbone).pretrained_cfg
         self.drop_rate = drop_rate
         self.attention = Attention(features) if given.images > 1 and pool == "attention" else None
@@ -124,11 +134,11 @@ class JointNetwork(nn.Module):
     def _of_images(self, batch: Batch) -> torch.Tensor:
         pixels = pixels_of(batch)
         if self.images == 1:
-            return self.backbone(pixels)
+            return self._encoded(pixels)
         assert isinstance(batch, Joint) and batch.counts is not None
         present = torch.arange(self.images, device=pixels.device) < batch.counts[:, None]
         single = singles(pixels, self.images)[present.flatten()]
-        seen = self.backbone(single.contiguous(memory_format=torch.channels_last))
+        seen = self._encoded(single.contiguous(memory_format=torch.channels_last))
         features = seen.new_zeros(len(pixels) * self.images, seen.shape[1])
         features = features.index_put((present.flatten().nonzero().squeeze(1),), seen)
         features = features.view(len(pixels), self.images, -1)
@@ -137,6 +147,10 @@ class JointNetwork(nn.Module):
         if self.pool == "max":
             return features.masked_fill(~present.unsqueeze(2), -torch.inf).amax(dim=1)
         return features.sum(dim=1) / present.sum(dim=1, keepdim=True)
+
+    def _encoded(self, images: torch.Tensor) -> torch.Tensor:
+        found = self.backbone(images)
+        return found if self.global_pool is None else self.global_pool(found)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """(B, outputs)."""

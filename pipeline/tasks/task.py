@@ -199,6 +199,22 @@ class Task(ABC, Generic[ConfigT]):
     def objective(self, config: ConfigT, targets: Targets) -> "Objective":
         """What training minimises; `targets` are the truth of all that is learned from."""
 
+    def remembers(self, config: ConfigT) -> bool:
+        """Whether a trained network keeps something of the images that it has learned from."""
+        return False
+
+    def remembered(
+        self, model: nn.Module, batches: Iterator[tuple[np.ndarray, Batch]], targets: Targets
+    ) -> dict[str, torch.Tensor]:
+        """What it keeps, by the names of its tensors.
+
+        Parameters
+        ----------
+        batches : ids and images of all of them, not augmented.
+        targets : their truth, in the same order.
+        """
+        return {}
+
     @abstractmethod
     def predict(self, model: nn.Module, request: Request) -> Iterator[pd.DataFrame]:
         """Predictions of the rows asked for, in order, a part at a time: probabilities, never logits."""

@@ -21,7 +21,7 @@ from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit
 from pipeline.frame.values import frame_of, mean_of
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
 from pipeline.inputs.preprocess import Preprocess
-from pipeline.networks.build import build_classifier, build_joint
+from pipeline.networks.build import build_classifier, build_joint, linear_head
 from pipeline.networks.joint import Batch, Given, Joint, Pool
 from pipeline.prediction.request import Request
 from pipeline.prediction.views import view_means
@@ -44,6 +44,9 @@ class ModelConfig(groups.ModelConfig):
     pool: Pool = "mean"
     """How the features of a row's images become one, where a row has several: their mean, their maximum, or
     a mean by learnt weights (gated attention, arXiv 1802.04712)."""
+    global_pool: Literal["network", "gem"] = "network"
+    """How the maps of an image become its features: as the network's authors have it, or by their generalised
+    mean (GeM, arXiv 1711.02512) with a learnt power."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +107,24 @@ class WholeImageTask(Task[ConfigT]):
         model, outputs = config.model, self.outputs(classes)
         if given.images == 1 and model.pool != "mean":
             raise UserError("--model.pool would do nothing, because each row has one image: leave it out")
-        if given.plain:
+        head = self.head(config, outputs)
+        if given.plain and model.global_pool == "network" and head is None:
             return build_classifier(model, outputs, model.drop_rate, model.drop_path, load, given.channels)
-        return build_joint(model, outputs, given, model.pool, model.drop_rate, model.drop_path, load)
+        return build_joint(
+            model,
+            head or (lambda features: linear_head(features, outputs)),
+            given,
+            pool=model.pool,
+            gem=model.global_pool == "gem",
+            drop_rate=model.drop_rate,
+            drop_path=model.drop_path,
+            load=load,
+        )
+
+    def head(self, config: ConfigT, outputs: int) -> Callable[[int], nn.Module] | None:
+        """What makes the head of so many outputs for so many features; None: the network's own, or a linear
+        one."""
+        return None
 
     def mixer(self, config: ConfigT, classes: Sequence[str]) -> Mixer:
         """See `mixer_of`; targets (B, C) are mixed likewise."""

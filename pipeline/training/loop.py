@@ -15,14 +15,14 @@ from pipeline.base.device import channels_last, keep_freed_memory, make_determin
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import banner, progress, say
 from pipeline.competition.evaluate import evaluation_of
-from pipeline.inputs.batches import TrainingBatches
+from pipeline.inputs.batches import TrainingBatches, evaluation_batches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import width_of
 from pipeline.networks.freeze import backbone_of, checkpoint_gradients, set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
 from pipeline.networks.joint import Given
 from pipeline.prediction.predict import predict
-from pipeline.prediction.request import Request
+from pipeline.prediction.request import Request, images_at_once
 from pipeline.tasks.task import Mixer, Objective, measuring
 from pipeline.training.averaging import Snapshots, average, choose
 from pipeline.training.checkpoint import Checkpoint
@@ -126,7 +126,29 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
         log.epoch(session.history[-1])
     if snapshots:
         _average(fold, snapshots)
-    return Checkpoint.load(job.folder / f"{config.keep}.pt", type(job.config))
+    return _with_memory(fold, job.folder / f"{config.keep}.pt")
+
+
+@torch.inference_mode()
+def _with_memory(fold: Started, path: Path) -> Checkpoint:
+    """The checkpoint to predict with, and in its file what the task keeps of the images learned from."""
+    job, device = fold.job, fold.open.device
+    checkpoint = Checkpoint.load(path, type(job.config))
+    if not job.competition.task.remembers(job.config):
+        return checkpoint
+    batches = evaluation_batches(
+        fold.open.images,
+        fold.open.train_rows,
+        fold.preprocess,
+        images_at_once(job.config.predict, fold.preprocess.size),
+        job.config.train.workers,
+        device,
+    )
+    model = checkpoint.build(job.competition.task, device)
+    kept = job.competition.task.remembered(model, batches, fold.batches.targets)
+    checkpoint = replace(checkpoint, state=checkpoint.state | kept)
+    checkpoint.save(path)
+    return checkpoint
 
 
 def _checkpoint(fold: Started, state: dict[str, torch.Tensor]) -> Checkpoint:

@@ -12,6 +12,7 @@ from pipeline.base.device import amp_dtype
 from pipeline.config.config import Config
 from pipeline.config.groups import TrainConfig
 from pipeline.inputs.preprocess import Preprocess
+from pipeline.networks.arcface import ArcFaceHead
 from pipeline.networks.groups import Group, build_optimizer, parameter_groups
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import Epoch
@@ -111,3 +112,6 @@ class Session:
         self.history = [epoch_of(row) for row in checkpoint.training["history"]]
         if self.ema:
             self.ema.module.load_state_dict(checkpoint.state)
+            for part in self.ema.module.modules():
+                if isinstance(part, ArcFaceHead):
+                    part.forget()  # what it learns from now on moves them

@@ -12,7 +12,6 @@ from tests.gallery.run import lines_of, load, run_all
 PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
 NOT_YET = (
     ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
-    ("cdiscount", "several images to one row; BsonPictures reads them"),
     ("carvana-image-masking", "one frame of a GIF as a mask; tiles of large images are there"),
     ("denoising-dirty-documents", "a task whose output is an image, and a row for each pixel"),
     (
@@ -26,8 +25,8 @@ NOT_YET = (
     ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
     (
-        "rsna-*, siim-covid19, vinbigdata-chest-xray",
-        "several images to one row, several raters; Dicom reads the images",
+        "rsna-2022-cervical-spine, siim-covid19, vinbigdata-chest-xray",
+        "several rows of a submission for each row of images, several raters",
     ),
     ("severstal, clouds", "masks from run lengths, and masks that may overlap"),
     ("airbus-ship, sartorius", "instances: several masks of one class an image"),

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.config.whole_images import ImageAugment
-from pipeline.networks.build import build_joint
+from pipeline.networks.build import build_joint, linear_head
 from pipeline.networks.joint import Given, Joint
 from pipeline.tasks.classification.config import Config, ModelConfig
 from pipeline.tasks.classification.task import Classification
@@ -17,7 +17,8 @@ MODEL = ModelConfig(name=TINY)
 
 def network(pool="mean", images=3, table=0):
     torch.manual_seed(0)
-    return build_joint(MODEL, 2, Given(3 * images, images, table), pool).eval()
+    given = Given(3 * images, images, table)
+    return build_joint(MODEL, lambda features: linear_head(features, 2), given, pool=pool).eval()
 
 
 def pixels(count, images=3):

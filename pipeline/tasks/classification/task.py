@@ -1,23 +1,28 @@
 """One label per image."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from pipeline.base.errors import UserError
 from pipeline.base.parts import Part
 from pipeline.frame.submission import OneOf, SubmissionFormat
 from pipeline.frame.top import MOST_DENSE, is_top, read_top, top_frame, top_of
 from pipeline.frame.values import likely, values_of
+from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
+from pipeline.networks.arcface import Angles, AngularMargin, ArcFaceHead, WithNeighbours
+from pipeline.networks.joint import Batch, JointNetwork
+from pipeline.prediction.request import Request
 from pipeline.tasks.classification.blend import METHODS, blend
-from pipeline.tasks.classification.config import Config
+from pipeline.tasks.classification.config import Config, PredictConfig
 from pipeline.tasks.classification.report import report
 from pipeline.tasks.exclusive import ExclusiveTask
-from pipeline.tasks.task import Blended, BlendRequest, Mixer, ReportRequest, Rows
+from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, mixer_of
 
 
@@ -61,6 +66,41 @@ class Classification(ExclusiveTask[Config]):
     def mixer(self, config: Config, classes: Sequence[str]) -> Mixer:
         """Mixed targets are probabilities (N, C)."""
         return mixer_of(config.augment, len(classes))
+
+    def head(self, config: Config, outputs: int) -> Callable[[int], nn.Module] | None:
+        """See WholeImageTask."""
+        model = config.model
+        if model.head == "linear":
+            return None
+        angles = Angles(embedding=model.embedding, centres=model.centres, scale=model.scale)
+        return lambda features: ArcFaceHead(features, outputs, angles)
+
+    def objective(self, config: Config, targets: Targets) -> OutputLoss:
+        """See ExclusiveTask; with a margin for arcface."""
+        objective, model = super().objective(config, targets), config.model
+        if model.head == "linear":
+            return objective
+        return OutputLoss(AngularMargin(objective.loss, model.margin, model.scale))
+
+    def remembers(self, config: Config) -> bool:
+        """See Task."""
+        return config.model.head == "arcface"
+
+    def remembered(
+        self, model: nn.Module, batches: Iterator[tuple[np.ndarray, Batch]], targets: Targets
+    ) -> dict[str, torch.Tensor]:
+        """See Task: the embeddings of arcface, and their classes."""
+        assert isinstance(model, JointNetwork) and isinstance(model.head, ArcFaceHead)
+        assert targets.fixed is not None
+        found = [model.head.embed(model.features(batch)).half().cpu() for _, batch in batches]
+        return {"head.memory": torch.cat(found), "head.labels": targets.fixed}
+
+    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
+        """See WholeImageTask; with the neighbours' share."""
+        config = request.config
+        if config.knn:
+            model = WithNeighbours(model, config.knn, config.neighbours).eval()
+        yield from super().predict(model, request)
 
     def framed(self, ids: np.ndarray, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         """See WholeImageTask."""

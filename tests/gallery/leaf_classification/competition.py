@@ -1,27 +1,28 @@
-"""leaf-classification: binary pictures of leaves, train and test in one folder; the images alone are used."""
+"""leaf-classification: binary pictures of leaves, train and test in one folder, and 192 numbers of each."""
 
 from pipeline.competition import base
 from pipeline.frame.pairing import pair_labels
 from pipeline.frame.submission import Probability, SubmissionFormat
+from pipeline.inputs.table import Table
 from pipeline.metrics.usual import LOG_LOSS
 from pipeline.tasks.classification.config import AugmentConfig, Config, FoldConfig, PredictConfig, TrainConfig
 from pipeline.tasks.classification.task import Classification
 from tests.gallery.leaf_classification.generator import write_sample
+
+NUMBERS = tuple(f"{name}{place}" for name in ("margin", "shape", "texture") for place in range(1, 65))
 
 
 class Competition(base.Competition):
     kaggle_slug = "leaf-classification"
     task = Classification()
     metric = LOG_LOSS
+    table = Table(numbers=NUMBERS)
 
     def load_train(self, raw):
-        labels = raw.read_csv("train.csv", ["id", "species"])[["id", "species"]]
-        return _listed(raw, labels.set_axis(["image_id", "label"], axis=1), "train.csv")
+        return _listed(raw, "train.csv", {"id": "image_id", "species": "label"})
 
     def load_test(self, raw):
-        return _listed(
-            raw, raw.read_csv("test.csv", ["id"])[["id"]].set_axis(["image_id"], axis=1), "test.csv"
-        )
+        return _listed(raw, "test.csv", {"id": "image_id"})
 
     def submission_format(self, classes):
         return SubmissionFormat("id", {name: Probability() for name in classes})
@@ -34,7 +35,8 @@ class Competition(base.Competition):
         return write_sample(raw, seed)
 
 
-def _listed(raw, table, name):
+def _listed(raw, name, names):
+    table = raw.read_csv(name, [*names, *NUMBERS])[[*names, *NUMBERS]].rename(columns=names)
     files = raw.images("images")
     return pair_labels(table, files[files["image_id"].isin(table["image_id"])], name, "images")
 

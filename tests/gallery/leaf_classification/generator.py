@@ -16,8 +16,10 @@ def write_sample(raw, seed):
     random = np.random.default_rng(seed)
     kinds = np.array(balanced(99, 990, random))
     table = pd.DataFrame({"id": range(1, 991), "species": np.array(SPECIES)[kinds]})
-    numbers = [f"{name}{place}" for name in ("margin", "shape", "texture") for place in (1, 2)]
-    table = table.join(pd.DataFrame(random.random((990, 6)).round(6), columns=numbers))
+    numbers = [f"{name}{place}" for name in ("margin", "shape", "texture") for place in range(1, 65)]
+    usual = np.random.default_rng(99).random((99, 192)) * 0.04
+    measured = (usual[kinds] + random.normal(0, 0.02, (990, 192))).clip(0).round(6)
+    table = table.join(pd.DataFrame(measured, columns=numbers))
     with zipfile.ZipFile(raw / "images.zip", "w") as archive:
         for number, kind in enumerate(kinds.tolist(), start=1):
             content = io.BytesIO()

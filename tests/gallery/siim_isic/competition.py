@@ -1,10 +1,11 @@
-"""siim-isic-melanoma-classification: few images are positive; a patient is never in two folds."""
+"""siim-isic-melanoma-classification: few positive images, patients kept in one fold, a table of each."""
 
 import pandas as pd
 
 from pipeline.competition import base
 from pipeline.frame.pairing import pair_labels
 from pipeline.frame.submission import Probability, SubmissionFormat
+from pipeline.inputs.table import Table
 from pipeline.metrics.usual import ROC_AUC
 from pipeline.tasks.classification.config import AugmentConfig, Config, FoldConfig, PredictConfig, TrainConfig
 from pipeline.tasks.classification.task import Classification
@@ -15,16 +16,13 @@ class Competition(base.Competition):
     kaggle_slug = "siim-isic-melanoma-classification"
     task = Classification()
     metric = ROC_AUC
+    table = Table(numbers=("age_approx",), categories=("sex", "anatom_site_general_challenge"))
 
     def load_train(self, raw):
-        labels = raw.read_csv("train.csv", ["image_name", "patient_id", "target"])
-        labels = labels[["image_name", "patient_id", "target"]].set_axis(
-            ["image_id", "group", "label"], axis=1
-        )
-        return pair_labels(labels, raw.images("jpeg/train"), "train.csv", "jpeg/train")
+        return _paired(raw, "train", {"target": "label"})
 
     def load_test(self, raw):
-        return raw.images("jpeg/test")
+        return _paired(raw, "test", {})
 
     def submission_format(self, classes):
         return SubmissionFormat("image_name", {"target": Probability()})
@@ -34,6 +32,13 @@ class Competition(base.Competition):
 
     def make_sample(self, raw, seed):
         return write_sample(raw, seed)
+
+
+def _paired(raw, split, targets):
+    names = {"image_name": "image_id", "patient_id": "group", **targets}
+    rows = raw.read_csv(f"{split}.csv", [*names], optional=Competition.table.columns)
+    rows = rows[[*names, *Competition.table.columns]].rename(columns=names)
+    return pair_labels(rows, raw.images(f"jpeg/{split}"), f"{split}.csv", f"jpeg/{split}")
 
 
 CONFIGS = {

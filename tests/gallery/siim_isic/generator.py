@@ -16,7 +16,9 @@ def write_sample(raw, seed):
             write_image(draw_kind(label, random, side=48), raw / "jpeg" / split / f"{name}.jpg")
         table = pd.DataFrame({"image_name": ids})
         table["patient_id"] = [f"IP_{number:07d}" for number in random.integers(0, 40, count).tolist()]
-        table = table.assign(sex="male", age_approx=45.0, anatom_site_general_challenge="torso")
+        table["sex"] = random.choice(["male", "female", ""], count, p=[0.5, 0.45, 0.05])
+        table["age_approx"] = [45.0 + 15 * label + 5 * int(random.integers(-2, 3)) for label in labels]
+        table["anatom_site_general_challenge"] = random.choice(["torso", "head/neck", ""], count)
         if split == "train":
             named = ["malignant" if label else "benign" for label in labels]
             table.assign(diagnosis="unknown", benign_malignant=named, target=labels).to_csv(

@@ -1,9 +1,10 @@
-"""statoil-iceberg-classifier-challenge: two bands of radar as lists of decibels in one JSON file."""
+"""statoil-iceberg-classifier-challenge: two bands of radar as lists in one JSON file, and an angle."""
 
 import pandas as pd
 
 from pipeline.competition import base
 from pipeline.frame.submission import Probability, SubmissionFormat
+from pipeline.inputs.table import Table
 from pipeline.metrics.usual import LOG_LOSS
 from pipeline.readers.records import JsonBands, scan_json
 from pipeline.tasks.classification.config import (
@@ -22,14 +23,16 @@ class Competition(base.Competition):
     kaggle_slug = "statoil-iceberg-classifier-challenge"
     task = Classification()
     metric = LOG_LOSS
+    table = Table(numbers=("inc_angle",))
     reader = JsonBands(("band_1", "band_2"), height=75, width=75)
 
     def load_train(self, raw):
-        frame = scan_json(raw.find("train.json"), ["id", "is_iceberg"])
+        frame = scan_json(raw.find("train.json"), ["id", "is_iceberg", "inc_angle"])
         return frame.rename(columns={"id": "image_id", "is_iceberg": "label"}).astype({"label": "str"})
 
     def load_test(self, raw):
-        return scan_json(raw.find("test.json"), ["id"]).rename(columns={"id": "image_id"})
+        frame = scan_json(raw.find("test.json"), ["id", "inc_angle"])
+        return frame.rename(columns={"id": "image_id"})
 
     def submission_format(self, classes):
         return SubmissionFormat("id", {"is_iceberg": Probability()})

@@ -7,7 +7,14 @@ from pipeline.frame.pairing import pair_labels
 from pipeline.frame.submission import SubmissionFormat, Words
 from pipeline.frame.values import top_names
 from pipeline.metrics.usual import map_at
-from pipeline.tasks.classification.config import AugmentConfig, Config, FoldConfig, PredictConfig, TrainConfig
+from pipeline.tasks.classification.config import (
+    AugmentConfig,
+    Config,
+    FoldConfig,
+    ModelConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from pipeline.tasks.classification.task import Classification
 from tests.gallery.whale_categorization.generator import write_sample
 
@@ -43,7 +50,8 @@ CONFIGS = {
     "sample": Config(
         folds=FoldConfig(scheme="holdout", valid_ratio=0.1),
         augment=AugmentConfig(horizontal_flip=False),
-        train=TrainConfig(epochs=4, batch_size=32, lr=0.2, workers=0),
-        predict=PredictConfig(flip=False),
+        model=ModelConfig(head="arcface", embedding=64, centres=2, global_pool="gem"),
+        train=TrainConfig(epochs=6, batch_size=32, optimizer="adamw", lr=3e-3, workers=0),
+        predict=PredictConfig(flip=False, knn=0.5, neighbours=5),
     )
 }

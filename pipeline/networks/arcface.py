@@ -56,6 +56,7 @@ class ArcFaceHead(nn.Module):
         nn.init.xavier_uniform_(self.weight)
         self.register_buffer("memory", torch.zeros(0, angles.embedding, dtype=torch.float16))
         self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))
+        self.register_load_state_dict_pre_hook(_as_stored)
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """float32 (B, E) of length 1."""
@@ -94,13 +95,13 @@ class ArcFaceHead(nn.Module):
         best = torch.cat(values, dim=1).topk(count, dim=1)
         return torch.return_types.topk((best.values, torch.cat(indices, dim=1).gather(1, best.indices)))
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("memory", "labels"):  # as many as there were training images
-            stored = state_dict.get(f"{prefix}{name}")
-            if stored is not None:
-                own = getattr(self, name)
-                setattr(self, name, torch.zeros(stored.shape, dtype=own.dtype, device=own.device))
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # pyright: ignore[reportArgumentType]
+
+def _as_stored(head: nn.Module, stored: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+    """Make room for as many training images as there are in what is about to be loaded."""
+    for name in ("memory", "labels"):
+        value, own = stored.get(f"{prefix}{name}"), getattr(head, name)
+        if value is not None:
+            setattr(head, name, torch.zeros(value.shape, dtype=own.dtype, device=own.device))
 
 
 class WithNeighbours(nn.Module):

@@ -1,7 +1,7 @@
 """One label per image."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -95,9 +95,9 @@ class Classification(ExclusiveTask[Config]):
         found = [model.head.embed(model.features(batch)).half().cpu() for _, batch in batches]
         return {"head.memory": torch.cat(found), "head.labels": targets.fixed}
 
-    def predict(self, model: nn.Module, request: Request[PredictConfig]) -> Iterator[pd.DataFrame]:
+    def predict(self, model: nn.Module, request: Request[Any]) -> Iterator[pd.DataFrame]:
         """See WholeImageTask; with the neighbours' share."""
-        config = request.config
+        config: PredictConfig = request.config
         if config.knn:
             model = WithNeighbours(model, config.knn, config.neighbours).eval()
         yield from super().predict(model, request)

@@ -9,6 +9,7 @@ from torch import nn
 
 from pipeline.inputs.batches import Images, evaluation_batches
 from pipeline.inputs.preprocess import Preprocess, as_picture
+from pipeline.networks.joint import Joint
 
 ALPHA = 0.55
 """Share of the heat's colour where it is greatest."""
@@ -33,6 +34,8 @@ def looked_at(
         return None
     device = next(model.parameters()).device
     ((_, batch),) = evaluation_batches(images, rows, preprocess, len(rows), 0, device)
+    if isinstance(batch, Joint):
+        return None
     heat = grad_cam(model, batch, torch.from_numpy(outputs).to(device))
     if heat is None:
         return None

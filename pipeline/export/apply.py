@@ -65,6 +65,11 @@ class Apply:
         checkpoint = Checkpoint.load(path, type(config))
         if checkpoint.classes != self.classes:
             raise UserError(f"{path} was trained on other classes than these: train it again")
+        if not checkpoint.preprocess.given.plain:
+            raise UserError(
+                f"{path} looks at several images of a row or at a table, which a folder of images "
+                "has not: make it the raw files of the competition"
+            )
         request = Request(
             images=self.images,
             rows=np.arange(len(self.images)),

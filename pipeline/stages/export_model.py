@@ -71,6 +71,11 @@ def run(context: Context, options: Options) -> str:
 
 def _graph(context: Context, checkpoint: Checkpoint) -> Graph:
     task = context.competition.task
+    if not checkpoint.preprocess.given.plain:
+        raise UserError(
+            "other programs are given one image and nothing else, and this network looks at several images "
+            "of a row or at a table: predict with it here"
+        )
     model = checkpoint.build(task, torch.device("cpu")).to(memory_format=torch.contiguous_format)
     return task.graph(model, checkpoint.preprocess, checkpoint.config).eval()
 

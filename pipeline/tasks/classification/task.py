@@ -14,6 +14,7 @@ from pipeline.frame.submission import OneOf, SubmissionFormat
 from pipeline.frame.top import MOST_DENSE, is_top, read_top, top_frame, top_of
 from pipeline.frame.values import likely, values_of
 from pipeline.inputs.batches import Targets
+from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
 from pipeline.networks.arcface import Angles, AngularMargin, ArcFaceHead, WithNeighbours
 from pipeline.networks.joint import Batch, JointNetwork
@@ -22,6 +23,7 @@ from pipeline.tasks.classification.blend import METHODS, blend
 from pipeline.tasks.classification.config import Config, PredictConfig
 from pipeline.tasks.classification.report import report
 from pipeline.tasks.exclusive import ExclusiveTask
+from pipeline.tasks.export import WholeImageGraph
 from pipeline.tasks.task import Blended, BlendRequest, Mixer, OutputLoss, ReportRequest, Rows
 from pipeline.tasks.whole_image import FixedTargets, mixer_of
 
@@ -101,6 +103,21 @@ class Classification(ExclusiveTask[Config]):
         if config.knn:
             model = WithNeighbours(model, config.knn, config.neighbours).eval()
         yield from super().predict(model, request)
+
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """See WholeImageTask."""
+        if "top_1" not in prediction or "classes" not in prediction:
+            return super().picture(image, prediction, classes)
+        best = [(classes[prediction[f"top_{place}"]], prediction[f"p_{place}"]) for place in (1, 2, 3)]
+        return image, ", ".join(f"{name} {value:.3g}" for name, value in best)
+
+    def graph(self, model: nn.Module, preprocess: Preprocess, config: Config) -> WholeImageGraph:
+        """See WholeImageTask; with the neighbours' share."""
+        if config.predict.knn:
+            model = WithNeighbours(model, config.predict.knn, config.predict.neighbours).eval()
+        return super().graph(model, preprocess, config)
 
     def framed(self, ids: np.ndarray, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         """See WholeImageTask."""

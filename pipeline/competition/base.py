@@ -129,7 +129,8 @@ class Competition(ABC):
 
     def objective(self, config: Any, targets: Targets) -> Objective | None:
         """What training minimises instead of the task's own loss; None keeps that. `targets` are the truth
-        of all that is learned from."""
+        of all that is learned from. Labels are class indices (B,), or shares (B, C) where images are mixed or
+        predictions are learned from."""
         return None
 
     def extra_scores(

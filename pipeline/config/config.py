@@ -10,6 +10,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import digest
 from pipeline.config.groups import AugmentConfig, FoldConfig, Group, ModelConfig, PredictConfig, TrainConfig
 from pipeline.config.limits import option
+from pipeline.config.teachers import DistillConfig, PseudoConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+    pseudo: PseudoConfig = field(default_factory=PseudoConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
     def __post_init__(self) -> None:
         self.check()

@@ -58,15 +58,20 @@ def open_combination(
     return open_run(runs, name, description, datetime.date.today())
 
 
-def finished_run(runs: Path, name: str, data: Prepared) -> Run:
-    """A run by name. Raises UserError where there is none, it is not finished, or it is of other data."""
-    run = Run(runs / name)
-    if run.summary() is None:
+def refuse_unfinished(runs: Path, name: str) -> None:
+    """Raise UserError where there is no finished run of this name."""
+    if Run(runs / name).summary() is None:
         known = sorted(path.parent.name for path in runs.glob("*/summary.json"))
         raise UserError(
             f"there is no finished run {name} in {runs}: "
             + (f"there are {name_some(known)}" if known else "make submit makes one")
         )
+
+
+def finished_run(runs: Path, name: str, data: Prepared) -> Run:
+    """A run by name. Raises UserError where there is none, it is not finished, or it is of other data."""
+    refuse_unfinished(runs, name)
+    run = Run(runs / name)
     about = run.description()
     if (about.get("train_data"), about.get("test_data")) != (data.train_identity, data.test_identity):
         raise UserError(f"{name} was trained on other data than this: give the same RAW= or DATA=")

@@ -17,14 +17,19 @@ from pipeline.competition.identity import (
 )
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
+from pipeline.experiment.teachers import Teachers
 
 
-def describe(competition: Competition, config: Config, source_kind: str, data: Prepared) -> dict[str, Any]:
+def describe(
+    competition: Competition, config: Config, source_kind: str, data: Prepared, teachers: Teachers
+) -> dict[str, Any]:
     """All that a run's result depends on, as its config.json keeps it."""
     options = config.effective().to_json()
     options["train"].pop("workers")
     options["predict"].pop("batch_size")
-    options["model"].pop("weights")  # their content counts
+    options["model"].pop("weights")  # their content counts, as does that of predictions
+    options["pseudo"].pop("run")
+    options["distill"].pop("run")
     split = options["folds"].pop("csv")
     if split is not None:
         options["folds"]["csv"] = file_hash(Path(split))  # what it holds, wherever it lies
@@ -34,6 +39,7 @@ def describe(competition: Competition, config: Config, source_kind: str, data: P
         "train_data": data.train_identity,
         "test_data": data.test_identity,
         "weights": weights_identity(config),
+        **teachers.identity(),
         "code": {
             "training": training_code(competition, config),
             "prediction": prediction_code(competition),
@@ -55,6 +61,10 @@ def training_identity(
     """
     parts = {"train_data": about["train_data"], "classes": list(classes), "fold": fold, "valid": list(inside)}
     parts |= {"options": training_options(config), "weights": about["weights"]}
+    if about["pseudo"]:
+        parts["pseudo"] = [about["pseudo"][str(fold)], about["config"]["pseudo"], about["test_data"]]
+    if about["distill"]:
+        parts["distill"] = [about["distill"], about["config"]["distill"]]
     return digest({**parts, "code": about["code"]["training"], "own": own}, length=16)
 
 
@@ -83,7 +93,9 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name, value in new[group].items():
             if old.get(group, {}).get(name) != value:
                 found.append(f"--{group}.{name.replace('_', '-')} {old.get(group, {}).get(name)} -> {value}")
-    for key, text in (("train_data", "training data"), ("test_data", "test data"), ("weights", "weights")):
+    texts = {"train_data": "training data", "test_data": "test data", "weights": "weights"}
+    texts |= {"pseudo": "pseudo-labels", "distill": "predictions to distil"}
+    for key, text in texts.items():
         if before.get(key) != now[key]:
             found.append(f"other {text}")
     files = set()

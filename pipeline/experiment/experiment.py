@@ -33,6 +33,7 @@ from pipeline.experiment.sharing import (
     take_weights,
     trained_elsewhere,
 )
+from pipeline.experiment.teachers import Teachers, find_teachers
 from pipeline.frame.fold_file import read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.prediction.predict import predict
@@ -79,7 +80,18 @@ class Experiment:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that the run's result depends on."""
-        return describe(self.competition, self.config, self.source_kind, self.data)
+        return describe(self.competition, self.config, self.source_kind, self.data, self.teachers)
+
+    @cached_property
+    def teachers(self) -> Teachers:
+        """The predictions of earlier runs that this one learns from. Raises UserError as `find_teachers`."""
+        return find_teachers(
+            self.competition,
+            self.config,
+            self.data,
+            self.paths.runs / self.competition.slug,
+            lambda: (self.folds, self.fold_numbers),
+        )
 
     @cached_property
     def run(self) -> Run:
@@ -181,6 +193,8 @@ class Experiment:
             folder=self.run.fold(fold).resolve(),
             device=self.device,
             listener=self.listener(self.run),
+            pseudo=self.teachers.pseudo.get(fold, ()),
+            distill=self.teachers.distill,
         )
 
     def training_identity(self, fold: int) -> str:

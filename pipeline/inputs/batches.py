@@ -58,6 +58,50 @@ class Images:
         """(height, width) of packed images."""
         return None if self.packed is None else self.packed.shape[1:3]
 
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """A copy of some packed images, (N, H, W, C)."""
+        assert self.packed is not None
+        return np.ascontiguousarray(self.packed[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedImages(Images):
+    """The images of one split and then those of another, read the same way.
+
+    Attributes
+    ----------
+    parts : both; `packed` stays None, for nothing is copied to join them.
+    """
+
+    parts: tuple[Images, Images]
+
+    @classmethod
+    def of(cls, first: Images, second: Images) -> "JoinedImages":
+        """`first`, then `second`."""
+        frame = pd.concat([first.frame, second.frame], ignore_index=True)
+        return cls(frame=frame, packed=None, decoding=first.decoding, parts=(first, second))
+
+    def read(self, row: int) -> np.ndarray:
+        """See Images."""
+        first, second = self.parts
+        return first.read(row) if row < len(first) else second.read(row - len(first))
+
+    @property
+    def packed_size(self) -> tuple[int, int] | None:
+        """See Images; None where the two differ."""
+        first, second = (part.packed_size for part in self.parts)
+        return first if first == second else None
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """See Images."""
+        first, second = self.parts
+        assert first.packed is not None and second.packed is not None
+        pixels = np.empty((len(rows), *first.packed.shape[1:]), dtype=first.packed.dtype)
+        own = rows < len(first)
+        pixels[own] = first.packed[rows[own]]
+        pixels[~own] = second.packed[rows[~own] - len(first)]
+        return pixels
+
 
 BatchTransform = Callable[[torch.Tensor, Preprocess], torch.Tensor]
 """Random change of a uint8 or float32 batch (B, C, H, W) on its device, by torch's generator."""
@@ -111,9 +155,9 @@ class TrainingBatches:
         self.batch_size = min(train.batch_size, len(rows))
         self.beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
         self.batch_transform, self.pixels = None, None
-        if batch_transform and images.packed is not None and targets.fixed is not None:
+        if batch_transform and images.packed_size is not None and targets.fixed is not None:
             # All training rows at once: 150 MB for CIFAR-10, and on a GPU nothing is copied again.
-            pixels = torch.from_numpy(np.ascontiguousarray(images.packed[rows]))
+            pixels = torch.from_numpy(images.pixels(rows))
             self.batch_transform, self.pixels = batch_transform, pixels.permute(0, 3, 1, 2).to(device)
 
     def __len__(self) -> int:
@@ -206,11 +250,8 @@ def evaluation_batches(
     dropped. Images are in a `Joint` where rows are more than one."""
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     ids = images.frame["image_id"].to_numpy()
-    packed = images.packed
-    if packed is not None and images.packed_size == preprocess.shape:
-        loaded = (
-            torch.from_numpy(np.ascontiguousarray(packed[batch])).permute(0, 3, 1, 2) for batch in batches
-        )
+    if images.packed_size == preprocess.shape:
+        loaded = (torch.from_numpy(images.pixels(batch)).permute(0, 3, 1, 2) for batch in batches)
     else:
         dataset = _TransformedImages(images, eval_transform(preprocess))
         loaded = _load(dataset, batches, workers, device)

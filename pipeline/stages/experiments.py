@@ -10,6 +10,7 @@ from pipeline.config.config import Config, Ensemble, members_of
 from pipeline.config.limits import option
 from pipeline.experiment.combine import options_of
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.teachers import refuse_unknown_teachers
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
 from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions
@@ -43,8 +44,9 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
 
 def _refuse_config(options: RunOptions, context: Context) -> None:
     """Raise UserError where options of an experiment are typed beside a run that has its own."""
-    own = ("--config", *(f"--{group.group}." for group in options.settings.groups()))
-    typed = [word.partition("=")[0] for word in context.arguments if word.startswith(own)]
+    own = {"--config", *(f"--{group.group}" for group in options.settings.groups())}
+    words = [word.partition("=")[0] for word in context.arguments]
+    typed = [word for word in words if word.partition(".")[0] in own]
     if typed:
         raise UserError(f"--run goes on with the options of {options.run}: leave out {name_some(typed)}")
 
@@ -76,6 +78,7 @@ def _changed(options: ConfigOptions, context: Context, name: str, member: Config
         config = _unmirrored(config, context.arguments)
     refuse_unused(config, context.arguments)
     context.competition.task.check(config)
+    refuse_unknown_teachers(config, context.runs)
     return config
 
 

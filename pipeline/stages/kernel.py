@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from pipeline.base.errors import UserError
 from pipeline.config.config import Config
 from pipeline.kernel.bundle import BundleOptions, Training, build_bundle
 from pipeline.stages.context import Context
+from pipeline.stages.experiments import changed_configs
 from pipeline.stages.options import ConfigOptions, TrackOptions
 
 
@@ -13,6 +15,16 @@ from pipeline.stages.options import ConfigOptions, TrackOptions
 class Options(BundleOptions, ConfigOptions, TrackOptions):
     """Options of the bundle; those of the experiment and of wandb are for the stage that the kernel runs. No
     raw files are read here: Kaggle mounts them."""
+
+
+def check(context: Context, options: Options) -> None:
+    """Refuse what no kernel can have."""
+    for name in options.names or [one for one in ("fast", "base") if one in context.configs]:
+        for config in changed_configs(options, context, name):
+            if config.pseudo.run is not None or config.distill.run is not None:
+                raise UserError(
+                    "a kernel has no earlier runs to learn from: leave out --pseudo and --distill"
+                )
 
 
 def run(context: Context, options: Options) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -37,6 +38,14 @@ class ExclusiveTask(WholeImageTask[ConfigT]):
         """The loss that ``train.loss`` names."""
         assert targets.fixed is not None
         return OutputLoss(class_loss(config.train, targets.fixed))
+
+    def as_targets(self, values: np.ndarray) -> np.ndarray:
+        """Shares, whose rows sum to 1."""
+        return values / values.sum(axis=1, keepdims=True).clip(1e-12)
+
+    def sureness(self, values: np.ndarray) -> np.ndarray:
+        """That of the most probable class."""
+        return self.as_targets(values).max(axis=1)
 
     def activate(self, outputs: torch.Tensor) -> torch.Tensor:
         """Softmax."""

@@ -123,6 +123,8 @@ class Task(ABC, Generic[ConfigT]):
     """Those of them that hold paths of files."""
     name_columns: ClassVar[tuple[str, ...]] = ()
     """Those of them that hold names of classes, or lists of such."""
+    teachable: ClassVar[tuple[str, ...]] = ()
+    """In which forms predictions may become targets: hard, by `pseudo_labels`, and soft, by `softened`."""
     blend_methods: ClassVar[Mapping[str, str]] = {"mean": "predictions are averaged"}
     """How runs may be blended, each with what it does; the first is the default where nothing can be fitted,
     the last where there are several folds."""
@@ -133,6 +135,12 @@ class Task(ABC, Generic[ConfigT]):
         check_optimizer(config.train.optimizer)
         if config.model.weights is not None:
             resolve_weights(config.model.weights, config.model.name)
+        name = type(self).__name__.lower()
+        if config.pseudo.run is not None and config.pseudo.kind not in self.teachable:
+            there = f": take {' or '.join(self.teachable)}" if self.teachable else " of any kind"
+            raise UserError(f"{name} has no pseudo-labels of --pseudo.kind {config.pseudo.kind}{there}")
+        if config.distill.run is not None and "soft" not in self.teachable:
+            raise UserError(f"{name} has no soft targets: leave out --distill")
 
     @abstractmethod
     def classes(self, train: pd.DataFrame) -> list[str]:
@@ -145,6 +153,35 @@ class Task(ABC, Generic[ConfigT]):
     @abstractmethod
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: ConfigT) -> Targets:
         """The truth of these rows, for training."""
+
+    def pseudo_labels(
+        self,
+        test: pd.DataFrame,
+        predictions: pd.DataFrame,
+        classes: Sequence[str],
+        threshold: float,
+        folder: Path,
+    ) -> pd.DataFrame:
+        """The rows of a test frame that are predicted surely enough, with the target columns.
+
+        Parameters
+        ----------
+        predictions : of the same images in the same order.
+        threshold : see `pipeline.config.teachers.PseudoConfig`.
+        folder : for files that target columns name.
+        """
+        raise NotImplementedError  # of tasks that are not teachable, which `check` refuses
+
+    def softened(
+        self, targets: Targets, predictions: pd.DataFrame, classes: Sequence[str], weights: np.ndarray
+    ) -> Targets:
+        """``(1 - w) y + w p`` for the targets y and predictions p of the same images in the same order.
+
+        Parameters
+        ----------
+        weights : (N,) w of each image.
+        """
+        raise NotImplementedError  # as above
 
     @abstractmethod
     def train_transform(self, config: ConfigT, preprocess: Preprocess) -> A.Compose:

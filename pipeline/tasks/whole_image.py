@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import albumentations as A
 import numpy as np
@@ -18,8 +18,9 @@ from pipeline.base.errors import UserError
 from pipeline.config import config, groups
 from pipeline.config.limits import Limit
 from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit
-from pipeline.frame.values import frame_of, mean_of
+from pipeline.frame.values import frame_of, mean_of, values_of
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
+from pipeline.inputs.batches import Targets
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks.build import build_classifier, build_joint, linear_head
 from pipeline.networks.joint import Batch, Given, Joint, Pool
@@ -69,6 +70,8 @@ ConfigT = TypeVar("ConfigT", bound=WholeImageConfig)
 class WholeImageTask(Task[ConfigT]):
     """A task whose predictions frame has one float32 column for each class or target."""
 
+    teachable: ClassVar[tuple[str, ...]] = ("hard", "soft")
+
     @abstractmethod
     def activate(self, outputs: torch.Tensor) -> torch.Tensor:
         """Predictions (N, C) of float32 network outputs (N, O)."""
@@ -76,6 +79,44 @@ class WholeImageTask(Task[ConfigT]):
     def outputs(self, classes: Sequence[str]) -> int:
         """How many outputs the network has."""
         return len(classes)
+
+    def as_targets(self, values: np.ndarray) -> np.ndarray:
+        """Predictions (N, C) as targets that training understands, (N, O)."""
+        return values
+
+    @abstractmethod
+    def labels_of(self, values: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+        """The target columns that predictions (N, C) amount to."""
+
+    @abstractmethod
+    def sureness(self, values: np.ndarray) -> np.ndarray:
+        """(N,) the probability of what `labels_of` gives for each image."""
+
+    def pseudo_labels(
+        self,
+        test: pd.DataFrame,
+        predictions: pd.DataFrame,
+        classes: Sequence[str],
+        threshold: float,
+        folder: Path,
+    ) -> pd.DataFrame:
+        """See Task. Raises UserError where predictions are of other classes."""
+        values = _predicted(predictions, classes)
+        # A probability that is stored as float32 may be a little less than what it stands for.
+        sure = self.sureness(values) >= threshold - 1e-6
+        return test[sure].assign(**self.labels_of(values[sure], classes))
+
+    def softened(
+        self, targets: Targets, predictions: pd.DataFrame, classes: Sequence[str], weights: np.ndarray
+    ) -> "FixedTargets":
+        """See Task. Raises UserError where predictions are of other classes."""
+        assert targets.fixed is not None
+        taught = torch.from_numpy(self.as_targets(_predicted(predictions, classes)).astype("float32"))
+        truth = targets.fixed
+        if truth.ndim == 1:
+            truth = F.one_hot(truth, len(classes))
+        share = torch.from_numpy(weights.astype("float32"))[:, None]
+        return FixedTargets((1 - share) * truth.float() + share * taught)
 
     def train_transform(self, config: ConfigT, preprocess: Preprocess) -> A.Compose:
         """See `pipeline.inputs.augment`."""
@@ -153,6 +194,13 @@ class WholeImageTask(Task[ConfigT]):
     def graph(self, model: nn.Module, preprocess: Preprocess, config: ConfigT) -> WholeImageGraph:
         """See `pipeline.tasks.export`; each image is looked at once."""
         return WholeImageGraph(model, preprocess, self.activate)
+
+
+def _predicted(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Their values, float64 (N, C)."""
+    if list(predictions.columns[1:]) != list(classes):
+        raise UserError("the earlier run predicts other classes than this one: take one of today's data")
+    return values_of(predictions, classes)
 
 
 def mixer_of(augment: ImageAugment, classes: int | None) -> Mixer:

@@ -18,6 +18,7 @@ from pipeline.inputs.batches import TrainingBatches, held_out_batches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import Fitted
 from pipeline.training.history import Epoch
+from pipeline.training.lessons import Lessons
 from pipeline.training.sampling import drawing_weights
 
 
@@ -58,6 +59,8 @@ class FoldJob:
     folder : where last.pt, best.pt and history.csv go.
     device : as torch names it, such as ``cuda:1``.
     listener : keeps a log elsewhere.
+    pseudo : predictions of the test images, whose mean joins the training images.
+    distill : out-of-fold predictions of the training images, which their targets move towards.
     """
 
     competition: Competition
@@ -68,6 +71,8 @@ class FoldJob:
     folder: Path
     device: str
     listener: Listener = field(default_factory=NoListener)
+    pseudo: tuple[Path, ...] = ()
+    distill: Path | None = None
 
     def seed(self, epoch: int) -> int:
         """Seed of one epoch (0: of the initial weights), a function of the config's seed, the fold and the
@@ -116,21 +121,36 @@ class OpenJob:
         """The train frame's rows to measure on."""
         return self.data.train.iloc[self.valid_rows]
 
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What is learned from: the images of `train_rows`, with what earlier runs predict."""
+        job = self.job
+        return Lessons.of(
+            data=self.data,
+            rows=self.train_rows,
+            valid_rows=self.valid_rows,
+            task=job.competition.task,
+            config=job.config,
+            pseudo=job.pseudo,
+            distill=job.distill,
+            folder=job.folder / "pseudo",
+        )
+
     def batches(self, preprocess: Preprocess) -> TrainingBatches:
         """The fold's augmented training batches."""
-        competition, config = self.job.competition, self.job.config
-        task, frame = competition.task, self.data.train.iloc[self.train_rows]
+        competition, config, lessons = self.job.competition, self.job.config, self.lessons
+        task = competition.task
         own = competition.augment(config, preprocess)
         return TrainingBatches(
-            images=self.images,
-            rows=self.train_rows,
-            targets=task.targets(frame, self.classes, config),
+            images=lessons.images,
+            rows=lessons.rows,
+            targets=lessons.targets,
             transform=own or task.train_transform(config, preprocess),
-            batch_transform=None if own else task.batch_transform(config, self.images.packed_size),
+            batch_transform=None if own else task.batch_transform(config, lessons.images.packed_size),
             train=config.train,
             preprocess=preprocess,
             device=self.device,
-            weights=drawing_weights(frame, self._strata(frame), config.train.oversample),
+            weights=drawing_weights(lessons.frame, self._strata(lessons.frame), config.train.oversample),
         )
 
     def held_out(self, preprocess: Preprocess, most: int) -> Iterator[tuple[torch.Tensor, Any, int]]:

@@ -336,8 +336,10 @@ def _announce(fold: Started) -> None:
     precision = str(session.dtype or torch.float32).removeprefix("torch.")
     say(
         f"fold {job.fold}: {job.config.model.name} on {job.device}, {precision}, "
-        f"{len(fold.open.train_rows):,} images to learn from, {len(fold.open.valid_rows):,} to measure on"
+        f"{len(fold.open.lessons.rows):,} images to learn from, {len(fold.open.valid_rows):,} to measure on"
     )
+    for line in fold.open.lessons.notes:
+        say(f"  {line}")
     for line in describe_groups(session.groups, job.config.train, session.model):
         say(f"  {line}")
     if session.history:

@@ -339,3 +339,43 @@ def test_a_run_explains_itself(folder, capfd):
     with pytest.raises(SystemExit) as stop:
         main(Competition(), CONFIGS, ["explain", "--run", "gone"])
     assert stop.value.code == 2 and f"there are {run.name}" in capfd.readouterr().err
+
+
+def test_pseudo_labels_and_distillation_of_an_earlier_run(folder, capfd):
+    _stage(capfd, "submit", "--config", "one", "--folds.scheme", "stratified", "--folds.count", "2")
+    (run,) = (path.name for path in (folder / "runs" / "cifar10").iterdir())
+    split = ("--folds.scheme", "stratified", "--folds.count", "2")
+    told, said = _told(capfd, "submit", "--config", "one", "--pseudo", run, "--distill", run, *split)
+    assert told.startswith("submission: ") and "100 images to learn from" not in said
+    assert said.count("40 of 40 test images added with their hard pseudo-labels") == 2
+    assert said.count("0.5 of the targets of 100 images is predicted") == 2
+    options = json.loads(next((folder / "runs" / "cifar10").glob("*/options.json")).read_text())
+    assert set(options["pseudo"]) == {"run", "kind", "threshold"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pseudo", "nobody"), "there is no finished run nobody in runs/cifar10: make submit makes one"),
+        (("--distill.run", "nobody"), "there is no finished run nobody"),
+        (("--pseudo.threshold", "0.9"), "--pseudo.threshold would do nothing, because --pseudo names no run"),
+        (("--distill.weight", "2", "--distill", "a"), "--distill.weight is 2.0, and must be from 0.001 to 1"),
+        (
+            ("--run", "nobody", "--pseudo", "a"),
+            "--run goes on with the options of nobody: leave out --config, --pseudo",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_before_any_data_is_read(folder, capfd, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        _stage(capfd, "submit", "--config", "one", *arguments)
+    assert stop.value.code == 2 and message in capfd.readouterr().err.splitlines()[-1]
+    assert not (folder / "data").exists()
+
+
+def test_a_kernel_has_no_earlier_runs(folder, capfd, monkeypatch):
+    (folder / "runs" / "cifar10" / "earlier").mkdir(parents=True)
+    (folder / "runs" / "cifar10" / "earlier" / "summary.json").write_text("{}")
+    with pytest.raises(SystemExit) as stop:
+        main(Competition(), CONFIGS, ["kernel", "--config", "one", "--pseudo", "earlier"])
+    assert stop.value.code == 2 and "a kernel has no earlier runs to learn from" in capfd.readouterr().err

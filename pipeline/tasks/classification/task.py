@@ -58,6 +58,10 @@ class Classification(ExclusiveTask[Config]):
         """int64 class indices (N,)."""
         return FixedTargets(torch.from_numpy(self._codes(frame, classes)))
 
+    def labels_of(self, values: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+        """The most probable class."""
+        return {"label": np.asarray(classes, dtype=object)[values.argmax(axis=1)].tolist()}
+
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and the class name; for a mixed target the names and shares."""
         if target.ndim == 0:

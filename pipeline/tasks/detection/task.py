@@ -44,6 +44,7 @@ class Detection(Task[Config]):
     config = Config
     target_columns = ("boxes", "labels", "crowd", "masks")
     name_columns: ClassVar[tuple[str, ...]] = ("labels",)
+    teachable: ClassVar[tuple[str, ...]] = ("hard",)
 
     def __init__(
         self,
@@ -74,6 +75,16 @@ class Detection(Task[Config]):
             raise UserError(
                 f"Detection has the category ids {name_some(ids)}: give each a whole number of its own"
             )
+        if config.pseudo.run is not None:
+            if not config.pseudo.threshold:
+                raise UserError(
+                    "--pseudo takes every box, however low its score: set --pseudo.threshold, such as 0.5"
+                )
+            if config.model.mask_head or config.augment.copy_paste:
+                raise UserError(
+                    "pseudo-labels are boxes without masks: leave out --model.mask-head and "
+                    "--augment.copy-paste, or --pseudo"
+                )
 
     def classes(self, train: pd.DataFrame) -> list[str]:
         """The names that occur; says which of the names given do not.
@@ -121,6 +132,26 @@ class Detection(Task[Config]):
             min(set(labels), key=lambda name: (counts[name], name), default="") for labels in train["labels"]
         ]
         return pd.Series(rarest, index=train.index)
+
+    def pseudo_labels(
+        self,
+        test: pd.DataFrame,
+        predictions: pd.DataFrame,
+        classes: Sequence[str],
+        threshold: float,
+        folder: Path,
+    ) -> pd.DataFrame:
+        """See Task. Images without a box that is sure are left out: what else they show is not known."""
+        rows: dict[str, list[list]] = {name: [] for name in ("boxes", "labels", "crowd", "masks")}
+        columns = (predictions[name] for name in ("boxes", "labels", "scores"))
+        for boxes, labels, scores in zip(*columns, strict=True):
+            sure = [place for place, score in enumerate(scores) if score >= threshold]
+            rows["boxes"].append(box_array(boxes)[sure].tolist())
+            rows["labels"].append([labels[place] for place in sure])
+            rows["crowd"].append([0] * len(sure))
+            rows["masks"].append([""] * len(sure))
+        added = test.assign(**{name: pd.Series(cells, index=test.index) for name, cells in rows.items()})
+        return added[added["labels"].str.len() > 0]
 
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Boxes:
         """Lists of boxes; says how many are too small at the network's input size."""

@@ -72,6 +72,19 @@ class Multilabel(WholeImageTask[Config]):
         """float32 (N, C) of 0 and 1."""
         return FixedTargets(torch.from_numpy(self.truth(frame, classes).astype("float32")))
 
+    def as_targets(self, values: np.ndarray) -> np.ndarray:
+        """From 0 to 1, whatever blending has made of them."""
+        return values.clip(0, 1)
+
+    def labels_of(self, values: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+        """Those that are more probable than not."""
+        names = np.asarray(classes, dtype=object)
+        return {"labels": [names[row].tolist() for row in values > 0.5]}
+
+    def sureness(self, values: np.ndarray) -> np.ndarray:
+        """That of the label that is least sure to be there or not."""
+        return np.maximum(values, 1 - values).min(axis=1)
+
     def truth(self, frame: pd.DataFrame, classes: Sequence[str], column: str = "labels") -> np.ndarray:
         """bool (N, C): which labels a column of lists has."""
         index = {name: place for place, name in enumerate(classes)}

@@ -58,6 +58,8 @@ class Regression(WholeImageTask[Config]):
         if self.uncertain != (config.train.loss == "laplace"):
             wanted = "laplace, because standard deviations are predicted too" if self.uncertain else "another"
             raise UserError(f"--train.loss is {config.train.loss}, and must be {wanted}")
+        if config.pseudo.run is not None and (config.pseudo.kind == "soft" or config.pseudo.threshold):
+            raise UserError("--pseudo.kind soft and --pseudo.threshold are for classes: leave them out here")
 
     def classes(self, train: pd.DataFrame) -> list[str]:
         """The columns of a predictions frame. Raises UserError for a value that is no number of the range."""
@@ -87,6 +89,19 @@ class Regression(WholeImageTask[Config]):
         """float32 (N, K), scaled to 0..1."""
         scaled = (self.truth(frame) - self.low) / (self.high - self.low)
         return FixedTargets(torch.from_numpy(scaled.astype("float32")))
+
+    def as_targets(self, values: np.ndarray) -> np.ndarray:
+        """Scaled to 0..1; standard deviations are no targets."""
+        return ((values[:, : len(self.names)] - self.low) / (self.high - self.low)).clip(0, 1)
+
+    def labels_of(self, values: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+        """The values, in their range."""
+        inside = values.clip(self.low, self.high)
+        return {name: inside[:, place].tolist() for place, name in enumerate(self.names)}
+
+    def sureness(self, values: np.ndarray) -> np.ndarray:
+        """1: a value has no probability."""
+        return np.ones(len(values))
 
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and its values."""

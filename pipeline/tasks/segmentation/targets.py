@@ -1,12 +1,15 @@
 """The truth of segmentation, for training."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import albumentations as A
 import numpy as np
 import torch
+from PIL import Image
 
 from pipeline.base.errors import UserError
+from pipeline.base.files import atomic_path
 from pipeline.base.progress import progress
 from pipeline.tasks.segmentation.palette import IGNORE
 from pipeline.tasks.segmentation.reading import MaskReader
@@ -51,3 +54,25 @@ def check_size(image_id: str, path: str, mask: tuple[int, ...], image: tuple[int
             f"image {image_id}: its mask {path} has {mask[1]} x {mask[0]} pixels and the image "
             f"{image[1]} x {image[0]}: replace one of them"
         )
+
+
+def save_predicted(
+    path: Path, probabilities: np.ndarray, threshold: float, values: Sequence[int], ignore: int | None
+) -> bool:
+    """Write the most probable class of each pixel as a mask file, and say whether any pixel counts.
+
+    Parameters
+    ----------
+    probabilities : float32 (C, H, W).
+    threshold : pixels of less probability get the value `ignore`.
+    values : the value of each class.
+    """
+    mask = np.asarray(values)[probabilities.argmax(axis=0)]
+    unsure = probabilities.max(axis=0) < threshold
+    if unsure.all():
+        return False
+    if ignore is not None:
+        mask = np.where(unsure, ignore, mask)
+    with atomic_path(path) as temporary:
+        Image.fromarray(mask.astype("uint8" if mask.max() < 256 else "uint16")).save(temporary)
+    return True

@@ -19,6 +19,7 @@ from pipeline.inputs.batches import Targets
 from pipeline.inputs.mask_augment import held_out_transform, segmentation_transform
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
+from pipeline.prediction.maps import map_path
 from pipeline.prediction.stored import load_map
 from pipeline.tasks.pixelwise import PixelwiseTask
 from pipeline.tasks.segmentation.columns import MaskRows, rows_of_mask
@@ -29,7 +30,7 @@ from pipeline.tasks.segmentation.palette import IGNORE
 from pipeline.tasks.segmentation.pictures import overlay
 from pipeline.tasks.segmentation.reading import read_mask
 from pipeline.tasks.segmentation.report import report
-from pipeline.tasks.segmentation.targets import Masks, check_size
+from pipeline.tasks.segmentation.targets import Masks, check_size, save_predicted
 from pipeline.tasks.task import OutputLoss, ReportRequest, Rows
 
 
@@ -40,6 +41,7 @@ class Segmentation(PixelwiseTask[Config]):
     config = Config
     target_columns = ("mask",)
     file_columns: ClassVar[tuple[str, ...]] = ("mask",)
+    teachable: ClassVar[tuple[str, ...]] = ("hard",)
 
     def __init__(
         self,
@@ -71,6 +73,8 @@ class Segmentation(PixelwiseTask[Config]):
         super().check(config)
         build_loss(config.train.loss)
         self._check_values()
+        if config.pseudo.run is not None and config.pseudo.threshold and self.ignore is None:
+            raise UserError("--pseudo.threshold ignores pixels, and Segmentation is given no value for them")
 
     def _check_values(self) -> None:
         count = len(self.names)
@@ -137,6 +141,26 @@ class Segmentation(PixelwiseTask[Config]):
             say(f"warning: {len(absent)} class(es) in no mask, which cannot be learnt: {name_some(absent)}")
         rarest = [min(values, key=lambda value: (counts[value], value), default=0) for values in found]
         return pd.Series([self.names[value] for value in rarest], index=train.index)
+
+    def pseudo_labels(
+        self,
+        test: pd.DataFrame,
+        predictions: pd.DataFrame,
+        classes: Sequence[str],
+        threshold: float,
+        folder: Path,
+    ) -> pd.DataFrame:
+        """See Task. Masks are written; pixels below the threshold are ignored, and images of such pixels
+        alone are left out."""
+        files = []
+        with progress("write predicted masks", len(test), "masks") as advance:
+            for image_id, map_file in zip(test["image_id"], predictions["map_file"], strict=True):
+                path = folder / f"{map_path(folder, image_id).stem}.png"
+                there = save_predicted(path, load_map(map_file), threshold, self.values, self.ignore)
+                files.append(str(path) if there else "")
+                advance(1)
+        added = test.assign(mask=files)
+        return added[added["mask"] != ""]
 
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Masks:
         """Masks, int64 (B, S, S) in batches."""

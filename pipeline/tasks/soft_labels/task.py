@@ -80,6 +80,11 @@ class SoftLabels(ExclusiveTask[Config]):
         """float32 (N, C)."""
         return FixedTargets(torch.from_numpy(self.truth(frame).astype("float32")))
 
+    def labels_of(self, values: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+        """All of the most probable class, nothing of the others."""
+        only = np.eye(len(classes))[values.argmax(axis=1)]
+        return {name: only[:, place].tolist() for place, name in enumerate(classes)}
+
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The image as it is and its greatest shares."""
         shares = {classes[int(place)]: float(target[place]) for place in target.argsort(descending=True)[:3]}

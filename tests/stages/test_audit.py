@@ -151,7 +151,7 @@ def test_planted_faults_are_found_and_nothing_else_whatever_the_task(task, audit
 def test_nothing_planted_nothing_found(audit):
     told, page = audit(plant=False)
     assert set(told.values()) - {"40 training and 8 test images, 2 classes"} == {"0"}
-    assert "<img" not in page
+    assert "<img src" not in page
 
 
 def test_near_copies_in_other_folds_are_leaks_and_exact_ones_never_are(audit, tmp_path):
@@ -169,7 +169,8 @@ def test_the_page_needs_no_network_and_holds_names_as_text(audit, tmp_path):
         (tmp_path / "raw" / "train" / f"{old}.png").rename(tmp_path / "raw" / "train" / f"{new}.png")
     told, page = audit("segmentation")
     assert "<script>x" in told["near copies"]
-    assert "<script" not in page and "&lt;script&gt;x" in page and "a&amp;b" in page
+    assert page.count("<script") == 1 and "<script>x" not in page
+    assert "&lt;script&gt;x" in page and "a&amp;b" in page
     assert "http" not in page and 'src="' not in page.replace("src='data:", "")
 
 

@@ -224,8 +224,9 @@ def held_out_batches(
     train: TrainConfig,
     preprocess: Preprocess,
     device: torch.device,
-) -> Iterator[tuple[torch.Tensor, Any, int]]:
-    """Yield (images float32 (B, C, S, S), targets, B) of every row once, in order.
+) -> Iterator[tuple[Batch, Any, int]]:
+    """Yield (images float32 (B, C, H, W), targets, B) of every row once, in order; images in a `Joint` where
+    rows are more than one image.
 
     Parameters
     ----------
@@ -234,8 +235,11 @@ def held_out_batches(
     """
     places = np.arange(len(rows))
     batches = [(places[at : at + train.batch_size], 0) for at in range(0, len(rows), train.batch_size)]
-    for pixels, truths in _load(_Examples(images, rows, targets, transform), batches, train.workers, device):
-        yield normalise(pixels.to(device), preprocess), to_device(truths, device), len(pixels)
+    beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
+    loaded = _load(_Examples(images, rows, targets, transform), batches, train.workers, device)
+    for (chosen, _), (pixels, truths) in zip(batches, loaded, strict=True):
+        joined = beside.join(normalise(pixels.to(device), preprocess), torch.from_numpy(chosen))
+        yield joined, to_device(truths, device), len(pixels)
 
 
 def evaluation_batches(

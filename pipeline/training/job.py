@@ -17,6 +17,7 @@ from pipeline.config.config import Config
 from pipeline.inputs.batches import TrainingBatches, held_out_batches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import Fitted
+from pipeline.networks.joint import Batch
 from pipeline.training.history import Epoch
 from pipeline.training.lessons import Lessons
 from pipeline.training.sampling import drawing_weights
@@ -153,7 +154,7 @@ class OpenJob:
             weights=drawing_weights(lessons.frame, self._strata(lessons.frame), config.train.oversample),
         )
 
-    def held_out(self, preprocess: Preprocess, most: int) -> Iterator[tuple[torch.Tensor, Any, int]]:
+    def held_out(self, preprocess: Preprocess, most: int) -> Iterator[tuple[Batch, Any, int]]:
         """Batches of validation images with their truth, none of them augmented: all, or so many of them,
         evenly chosen; with the number of images in each."""
         chosen = np.linspace(0, len(self.valid_rows) - 1, min(most, len(self.valid_rows))).round().astype(int)

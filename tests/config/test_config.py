@@ -309,7 +309,7 @@ class TestValuesThatDependOnTheImage:
         assert config.predicting().flip and "flip" not in config.unused().get("predict", {})
         upright = changed(config, "augment", horizontal_flip=False)
         assert not upright.predicting().flip and "flip" in upright.unused()["predict"]
-        assert "predict" not in changed(upright, "predict", flip=False).unused()
+        assert "flip" not in changed(upright, "predict", flip=False).unused().get("predict", {})
 
     def test_padding_that_the_crop_does_not_use_may_be_anything(self):
         config = changed(classification.Config(), "augment", crop="resized", pad=999)
@@ -402,8 +402,9 @@ class TestResolved:
 
 @every_task
 def test_validation_after_an_epoch_looks_at_one_view_and_keeps_the_rest(task: ModuleType):
-    """What is not a view stays as chosen: tiles, for an image may be too large without, and the batch."""
-    views = {"flip", "vertical_flip", "rot180", "rot90", "shift", "crops", "scales"}
+    """What is no view, and asks no training image, stays as chosen: tiles, for an image may be too large
+    without, and the batch."""
+    views = {"flip", "vertical_flip", "rot180", "rot90", "shift", "crops", "scales", "knn", "neighbours"}
     default = task.Config().predict
     values = {
         field.name: another(default, field.name)

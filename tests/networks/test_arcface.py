@@ -86,7 +86,7 @@ def test_a_network_with_another_head_or_pooling_learns(options):
 
 
 def test_neighbours_need_embeddings_and_margins_one_class():
-    with pytest.raises(UserError, match=r"--predict\.knn needs embeddings"):
-        Config(predict=PredictConfig(knn=0.5))
+    config = Config(predict=PredictConfig(knn=0.5))
+    assert "keeps no embeddings" in config.unused()["predict"]["knn"] and config.predicting().knn == 0
     with pytest.raises(UserError, match=r"leave out --augment\.mixup"):
         Config(model=ModelConfig(head="arcface"), augment=AugmentConfig(mixup=0.2))

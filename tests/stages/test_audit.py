@@ -171,7 +171,7 @@ def test_the_page_needs_no_network_and_holds_names_as_text(audit, tmp_path):
     assert "<script>x" in told["near copies"]
     assert page.count("<script") == 1 and "<script>x" not in page
     assert "&lt;script&gt;x" in page and "a&amp;b" in page
-    assert "http" not in page and 'src="' not in page.replace("src='data:", "")
+    assert "http:" not in page and "https:" not in page and 'src="' not in page.replace('src="data:', "")
 
 
 def test_fingerprints_are_made_once_and_made_again_where_their_file_is_damaged(audit, tmp_path):

@@ -1,7 +1,7 @@
 """The options of an experiment in classification."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, cast
 
 from pipeline.base.errors import UserError
 from pipeline.config.config import Ensemble
@@ -62,12 +62,23 @@ class Config(ExclusiveConfig):
     predict: PredictConfig = field(default_factory=PredictConfig)
 
     def check(self) -> None:
-        """Neighbours need embeddings, and margins images of one class."""
+        """Margins need images of one class."""
         super().check()
-        if self.predict.knn and self.model.head != "arcface":
-            raise UserError("--predict.knn needs embeddings, which --model.head arcface has: add it")
         if self.model.head == "arcface" and (self.augment.mixup or self.augment.cutmix):
             raise UserError(
                 "--model.head arcface needs one true class for each image: leave out --augment.mixup and "
                 "--augment.cutmix"
             )
+
+    def predicting(self) -> PredictConfig:
+        """See Config; without embeddings no neighbours are asked."""
+        config = cast(PredictConfig, super().predicting())
+        return config if self.model.head == "arcface" else replace(config, knn=0.0)
+
+    def unused(self) -> dict[str, dict[str, str]]:
+        """See Config; without embeddings there are no neighbours."""
+        found = super().unused()
+        if self.predict.knn and self.model.head != "arcface":
+            reason = f"model.head={self.model.head} keeps no embeddings: --model.head arcface does"
+            found["predict"] = {**found.get("predict", {}), "knn": reason, "neighbours": reason}
+        return found

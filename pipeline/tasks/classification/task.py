@@ -119,8 +119,9 @@ class Classification(ExclusiveTask[Config]):
 
     def graph(self, model: nn.Module, preprocess: Preprocess, config: Config) -> WholeImageGraph:
         """See WholeImageTask; with the neighbours' share."""
-        if config.predict.knn:
-            model = WithNeighbours(model, config.predict.knn, config.predict.neighbours).eval()
+        asked = config.predicting()
+        if asked.knn:
+            model = WithNeighbours(model, asked.knn, asked.neighbours).eval()
         return super().graph(model, preprocess, config)
 
     def framed(self, ids: np.ndarray, values: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:

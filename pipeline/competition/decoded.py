@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,15 @@ def way_of(decoding: Decoding, code: str) -> str:
         return "" if decoding.levels is None else f"-{decoding.levels!r}"
     about = [repr(decoding.reader), code, repr(decoding.levels), decoding.channels]
     return f"-{digest(about, length=16)}"
+
+
+def hashes_of_cells(cache: DecodedCache, cells: Sequence[Any]) -> list[Any]:
+    """As `file_hashes`, for cells that are paths or lists of paths, in which "" stands for no file."""
+    lists = [[cell] if isinstance(cell, str) else list(cell) for cell in cells]
+    paths = list(dict.fromkeys(path for cell in lists for path in cell if path))
+    found = {"": "", **dict(zip(paths, file_hashes(cache, paths), strict=True))}
+    hashes = [[found[path] for path in cell] for cell in lists]
+    return [one[0] if isinstance(cell, str) else one for cell, one in zip(cells, hashes, strict=True)]
 
 
 def file_hashes(cache: DecodedCache, paths: Sequence[str]) -> list[str]:

@@ -25,8 +25,8 @@ from pipeline.competition.decoded import (
     Advance,
     DecodedCache,
     decode_chunks,
-    file_hashes,
     files_of,
+    hashes_of_cells,
     key_of,
     known_decoding,
     rows_of,
@@ -124,7 +124,7 @@ def _reorganise(
         given = without_unreadable(given, frames, problems, on_bad_image, home, decoding)
         frames, _ = _decoded(cache, given, scratch, decoding)
     files = {
-        name: file_hashes(cache, given["train"][name].tolist()) for name in competition.task.file_columns
+        name: hashes_of_cells(cache, given["train"][name].tolist()) for name in competition.task.file_columns
     }
     paths = competition.reader.path_columns
     train_identity = frame_identity(frames["train"], files, paths)

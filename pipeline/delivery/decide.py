@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.base.progress import say
 from pipeline.competition.base import Competition
 from pipeline.competition.evaluate import evaluation_of
+from pipeline.frame.schema import rows_by_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +46,32 @@ def decide(
     decision = competition.decision
     if decision is None:
         return Decided(oof=oof, test=test, fitted=None)
-    sign = competition.metric.sign
-
-    def fit(part: pd.DataFrame) -> Any:
-        def score(predictions: pd.DataFrame) -> float:
-            return sign * evaluation_of(competition, truth, predictions, classes).score
-
-        return decision.fit(part, classes, score)
-
+    score = _Scored(competition, truth, classes)
     parts = folds if len(np.unique(folds)) > 1 else np.arange(len(oof)) % 2
     decided = []
     for part in np.unique(parts):
         inside = parts == part
-        fitted = fit(oof[~inside].reset_index(drop=True))
+        fitted = decision.fit(oof[~inside].reset_index(drop=True), classes, score)
         decided.append(decision.apply(oof[inside], classes, fitted))
-    fitted = fit(oof)
+    fitted = decision.fit(oof, classes, score)
     say(f"decided by {type(decision).__name__}: {fitted}")
     return Decided(
         oof=pd.concat(decided).loc[oof.index], test=decision.apply(test, classes, fitted), fitted=fitted
     )
+
+
+class _Scored:
+    """See `Score`."""
+
+    def __init__(self, competition: Competition, truth: pd.DataFrame, classes: list[str]) -> None:
+        self.competition, self.frame, self.classes = competition, truth, classes
+        self.metric, self.task = competition.metric, competition.task
+        self.kept: dict[Any, Any] = {}
+
+    def __call__(self, predictions: pd.DataFrame) -> float:
+        score = evaluation_of(self.competition, self.frame, predictions, self.classes).score
+        return self.metric.sign * score
+
+    def truth(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """See `Score`."""
+        return rows_by_id(self.frame, predictions["image_id"])

@@ -27,25 +27,29 @@ def image_size(path: str | Path, image_id: str) -> tuple[int, int]:
 
 def tell_turned(frame: pd.DataFrame, annotations: str) -> None:
     """Say which images decoding turns or mirrors: a half turn keeps their size, so that nothing else shows
-    whether they were annotated as they are stored or as they are shown.
+    whether they were annotated as they are stored or as they are shown. Files that are no images of Pillow's,
+    such as arrays, have nothing to turn them.
 
     Parameters
     ----------
     frame : image_id and path.
     annotations : what was drawn on them, with its verb, such as ``their boxes are``.
-
-    Raises
-    ------
-    UserError : as `image_size`.
     """
     rows = zip(frame["image_id"], frame["path"], strict=True)
-    turned = [image_id for image_id, path in rows if _header(path, image_id)[2] != UPRIGHT]
+    turned = [image_id for image_id, path in rows if _is_turned(path, image_id)]
     if turned:
         say(
             f"warning: {len(turned):,} image(s) are turned or mirrored as their EXIF header asks, and "
             f"{annotations} taken to be drawn on them as turned: {name_some(turned)}; `preview` shows "
             "whether they fit, and where they do not, remove the orientation from the files"
         )
+
+
+def _is_turned(path: str, image_id: str) -> bool:
+    try:
+        return _header(path, image_id)[2] != UPRIGHT
+    except UserError:
+        return False
 
 
 def _header(path: str | Path, image_id: str) -> tuple[int, int, int]:

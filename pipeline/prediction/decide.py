@@ -4,23 +4,43 @@ A decision adds the column ``decided`` to a predictions frame.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from pipeline.frame.values import values_of
+from pipeline.metrics.metric import Metric
 
 DECIDED = "decided"
-Score = Callable[[pd.DataFrame], float]
-"""The metric of a predictions frame with decisions, larger for better."""
 GRID = np.linspace(0.025, 0.975, 39)
 """Thresholds that are tried."""
 WORST = np.finfo("float64").max
 """Loss of a score that is not defined: finite, for the search takes differences."""
 ROUNDS = 2
 """Passes over the classes, where each has its own threshold."""
+
+
+class Score(Protocol):
+    """The competition's metric of a predictions frame with decisions, larger for better; and what it follows
+    from, for decisions that need not compute all of it for each candidate.
+
+    Attributes
+    ----------
+    task : the competition's.
+    kept : what a fit keeps for the next one, on other rows of the same predictions.
+    """
+
+    metric: Metric
+    task: Any
+    kept: dict[Any, Any]
+
+    def __call__(self, predictions: pd.DataFrame) -> float: ...
+
+    def truth(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """The train frame's rows of these images, in their order."""
+        ...
 
 
 class Decision(ABC):

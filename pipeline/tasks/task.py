@@ -119,8 +119,8 @@ class Task(ABC, Generic[ConfigT]):
     """The options of an experiment."""
     target_columns: tuple[str, ...]
     """Columns of a train frame that hold the truth."""
-    file_columns: ClassVar[tuple[str, ...]] = ()
-    """Those of them that hold paths of files."""
+    file_columns: tuple[str, ...] = ()
+    """Those of them that hold paths of files, or lists of paths."""
     name_columns: ClassVar[tuple[str, ...]] = ()
     """Those of them that hold names of classes, or lists of such."""
     teachable: ClassVar[tuple[str, ...]] = ()

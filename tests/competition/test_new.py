@@ -25,6 +25,7 @@ COLUMNS = {
     "classification": "label",
     "detection": "PredictionString",
     "multilabel": "disc",
+    "overlapping_segmentation": "rle",
     "regression": "value",
     "segmentation": "rle",
     "soft_labels": "red",
@@ -204,7 +205,7 @@ def test_submit_runs_on_the_sample_of_a_new_folder(tree, task):
     rows = submitted(tree, f"plain_{task}")
     assert rows.columns[1] == COLUMNS[task]
     tested = {path.stem for path in (tree / "data" / f"plain_{task}" / "sample" / "raw" / "test").iterdir()}
-    named = rows.iloc[:, 0].str.rpartition("_")[0] if task == "segmentation" else rows.iloc[:, 0]
+    named = rows.iloc[:, 0].str.rpartition("_")[0] if task.endswith("segmentation") else rows.iloc[:, 0]
     assert len(rows) and set(named) <= tested
 
 

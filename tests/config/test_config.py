@@ -24,11 +24,20 @@ from pipeline.config.whole_images import ViewPredict
 from pipeline.tasks.classification import config as classification
 from pipeline.tasks.detection import config as detection
 from pipeline.tasks.multilabel import config as multilabel
+from pipeline.tasks.overlapping_segmentation import config as overlapping_segmentation
 from pipeline.tasks.regression import config as regression
 from pipeline.tasks.segmentation import config as segmentation
 from pipeline.tasks.soft_labels import config as soft_labels
 
-TASKS = [classification, detection, multilabel, regression, segmentation, soft_labels]
+TASKS = [
+    classification,
+    detection,
+    multilabel,
+    overlapping_segmentation,
+    regression,
+    segmentation,
+    soft_labels,
+]
 OPTIONS = [
     (task.Config, group.group, field.name)
     for task in TASKS

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from pipeline.frame.rle import decode, encode
+from pipeline.frame.rle import RunLengths, decode, encode
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9))
 
@@ -91,3 +91,49 @@ def test_malformed_texts_are_refused(text, reason):
 def test_only_two_dimensions_are_a_mask():
     with pytest.raises(ValueError, match="shape"):
         encode(np.zeros((1, 2, 3), dtype=bool))
+
+
+class TestRunLengths:
+    @pytest.mark.parametrize("order", ["columns", "rows"])
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_a_mask_survives_in_every_order_and_count(self, order, first):
+        runs = RunLengths(order=order, first=first)
+        mask = np.random.default_rng(0).random((7, 5)) < 0.4
+        assert (runs.mask(runs.text(mask), 7, 5) == mask).all()
+
+    def test_rows_go_from_left_to_right(self):
+        mask = np.array([[False, True, True], [True, False, False]])
+        assert RunLengths(order="rows").text(mask) == "2 3"
+        assert RunLengths(order="rows", first=0).text(mask) == "1 3"
+        assert RunLengths().text(mask) == "2 2 5 1"
+
+    @pytest.mark.parametrize("cell", ["", " ", "-", "-1", None, float("nan")])
+    def test_what_stands_for_nothing_is_read_as_such(self, cell):
+        assert not RunLengths().mask(cell, 3, 4).any()
+
+    def test_nothing_is_written_as_the_organiser_wants_it(self):
+        assert RunLengths(empty="-").text(np.zeros((3, 4), dtype=bool)) == "-"
+
+    @pytest.mark.parametrize("order", ["columns", "rows"])
+    @pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 2), (8, 7), (20, 0), (0, 20)])
+    def test_a_region_is_that_part_of_the_whole_mask(self, order, top, left):
+        runs = RunLengths(order=order)
+        mask = np.random.default_rng(1).random((11, 9)) < 0.5
+        padded = np.zeros((40, 40), dtype=bool)
+        padded[:11, :9] = mask
+        found = runs.region(runs.text(mask), 11, 9, top, left, 6)
+        assert (found == padded[top : top + 6, left : left + 6]).all()
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_texts_of_objects_that_touch_or_overlap_become_one_mask(self, first):
+        random, runs = np.random.default_rng(2), RunLengths(first=first)
+        masks = random.random((4, 9, 8)) < 0.3
+        together = runs.together([runs.text(mask) for mask in masks] + ["-1", ""])
+        assert together == runs.text(masks.any(axis=0))
+        assert runs.together([]) == runs.together(["-"]) == ""
+
+    def test_a_pixel_that_does_not_exist_is_refused(self):
+        with pytest.raises(ValueError, match="a run starts at 0, and pixels count from 1"):
+            RunLengths().mask("0 3", 4, 4)
+        with pytest.raises(ValueError, match="outside an image of 16 pixels"):
+            RunLengths(first=0).mask("14 3", 4, 4)

@@ -1,0 +1,1 @@
+"""A mask for each class, each by itself: masks may overlap."""

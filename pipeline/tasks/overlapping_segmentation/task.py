@@ -1,8 +1,8 @@
 """A mask for each class, each by itself: masks may overlap, and an image may have none."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import albumentations as A
 import numpy as np
@@ -11,11 +11,12 @@ import torch
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.parallel import map_ahead
+from pipeline.base.parts import Part
 from pipeline.base.progress import progress, say
 from pipeline.frame.headers import tell_turned
 from pipeline.frame.mask_rows import MaskRows
 from pipeline.inputs.batches import Targets
-from pipeline.inputs.mask_augment import segmentation_transform
+from pipeline.inputs.mask_augment import held_out_transform, segmentation_transform
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.metric import Needs
 from pipeline.prediction.stored import load_levels
@@ -25,7 +26,7 @@ from pipeline.tasks.overlapping_segmentation.counts import counts_by_threshold, 
 from pipeline.tasks.overlapping_segmentation.losses import build_loss
 from pipeline.tasks.overlapping_segmentation.pictures import overlay
 from pipeline.tasks.overlapping_segmentation.report import report
-from pipeline.tasks.overlapping_segmentation.rule import rules_of
+from pipeline.tasks.overlapping_segmentation.rule import MaskRule, rules_of
 from pipeline.tasks.overlapping_segmentation.targets import Masks, truth_rows
 from pipeline.tasks.pixelwise import PixelwiseTask
 from pipeline.tasks.task import OutputLoss, ReportRequest, Rows
@@ -118,6 +119,12 @@ class OverlappingSegmentation(PixelwiseTask[Config]):
         """The same geometry for image and masks."""
         return segmentation_transform(config.augment, preprocess, IGNORE)
 
+    def held_out(
+        self, frame: pd.DataFrame, classes: Sequence[str], config: Config, preprocess: Preprocess
+    ) -> tuple[Masks, A.Compose]:
+        """See `held_out_transform`; what is padded is ignored."""
+        return self.targets(frame, classes, config), held_out_transform(preprocess, IGNORE)
+
     def draw(self, image: np.ndarray, target: torch.Tensor, classes: Sequence[str]) -> tuple[np.ndarray, str]:
         """The masks' colours over the image; the names of the classes in it."""
         masks = target.numpy()
@@ -181,9 +188,17 @@ class OverlappingSegmentation(PixelwiseTask[Config]):
 
         return list(map_ahead(done, range(len(rows))))
 
-    def report(self, request: ReportRequest) -> list[Path]:
+    def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.overlapping_segmentation.report`."""
         return report(request, self.truth)
+
+    def picture(
+        self, image: np.ndarray, prediction: Mapping[str, Any], classes: Sequence[str]
+    ) -> tuple[np.ndarray, str]:
+        """The classes more probable than not over the image, and the share of each."""
+        masks = MaskRule.plain(len(classes)).masks(load_levels(prediction["map_file"]))
+        found = [f"{name} {mask.mean():.0%}" for name, mask in zip(classes, masks, strict=True) if mask.any()]
+        return overlay(image, masks), ", ".join(found) or "nothing"
 
     def submission_format(self, classes: Sequence[str]) -> MaskRows:
         """A row for each image and class: run lengths."""

@@ -40,7 +40,7 @@ class Segmentation(PixelwiseTask[Config]):
 
     config = Config
     target_columns = ("mask",)
-    file_columns: ClassVar[tuple[str, ...]] = ("mask",)
+    file_columns = ("mask",)
     teachable: ClassVar[tuple[str, ...]] = ("hard",)
 
     def __init__(

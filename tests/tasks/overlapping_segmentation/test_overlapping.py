@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.base.errors import UserError
+from pipeline.base.parts import Table, Tiles
 from pipeline.competition.decoded import DecodedCache, hashes_of_cells
 from pipeline.frame.mask_rows import MaskRows
 from pipeline.frame.rle import RunLengths
@@ -176,9 +177,12 @@ def test_the_report_draws_the_classes_and_the_worst_images(frame, tmp_path):
         evidence=lambda needs: TASK.evidence(needs, frame, predictions, CLASSES),
         folder=tmp_path,
     )
-    pictures = TASK.report(request)
-    assert [path.name for path in pictures] == ["class_dice.png", "panels.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    classes, images = TASK.report(request)
+    assert isinstance(classes, Table) and {row[0]: row[1] for row in classes.rows}[CLASSES[0]] == 1.0
+    assert isinstance(images, Tiles) and len(images.tiles) == len(frame)
+    assert [len(tile.pictures) for tile in images.tiles] == [4] * len(frame)
+    seen, caption = TASK.picture(images.tiles[0].pictures[0], predictions.iloc[0].to_dict(), CLASSES)
+    assert seen.shape == (40, 70, 3) and CLASSES[0] in caption
 
 
 def test_files_of_masks_are_part_of_the_data_by_their_content(tmp_path):

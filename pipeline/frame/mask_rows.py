@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -38,6 +39,7 @@ class MaskRows:
         ``{label}`` there is one class, or a `class_column`.
     class_column : a column of its own for the class, after the id.
     runs : how pixels are counted and what stands for none.
+    size : height and width at which masks are handed in, whatever those of the image; None: the image's own.
     """
 
     id_column: str = "id"
@@ -46,6 +48,7 @@ class MaskRows:
     key: str = "{image}_{label}"
     labels: Sequence[str] = ()
     runs: RunLengths = field(default_factory=RunLengths)
+    size: tuple[int, int] | None = None
 
     def of(self, classes: Sequence[str]) -> "MaskRows":
         """The same with labels. Raises UserError where the rows cannot tell the classes apart."""
@@ -71,8 +74,16 @@ class MaskRows:
         found = []
         for label, mask in zip(self.labels, masks, strict=True):
             name = self.key.format(image=image_id, label=label)
-            found.append((name, *([label] if self.class_column else []), self.runs.text(mask)))
+            text = self.runs.text(self._sized(mask))
+            found.append((name, *([label] if self.class_column else []), text))
         return found
+
+    def _sized(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (H, W) at the size that is handed in: a pixel is inside where at least half of it is."""
+        if self.size is None or mask.shape == self.size:
+            return mask
+        height, width = self.size
+        return cv2.resize(mask.astype("float32"), (width, height), interpolation=cv2.INTER_AREA) >= 0.5
 
     def sample_of(self, ids: Sequence[str]) -> pd.DataFrame:
         """See `Format`: all rows, without pixels."""
@@ -97,8 +108,7 @@ class MaskRows:
             raise UserError(f"{name}: the columns are {list(frame.columns)}, and must be {self.columns}")
         expected = self._expected(test)
         ordered = self._whole().checked(self._keyed(frame), self._keyed(sample), expected, name)
-        keyed = expected.set_index("image_id")
-        sizes = keyed.loc[ordered[self.id_column], ["height", "width"]].to_numpy()
+        sizes = self._sizes(expected, ordered[self.id_column])
         for key, text, (height, width) in zip(
             ordered[self.id_column], ordered[self.rle_column], sizes, strict=True
         ):
@@ -113,6 +123,12 @@ class MaskRows:
                 raise UserError(f"{called} has run lengths that do not survive decoding and encoding")
         written = sample.assign(**{self.rle_column: ordered[self.rle_column].to_numpy()})
         return written[list(sample.columns)]
+
+    def _sizes(self, expected: pd.DataFrame, keys: pd.Series) -> np.ndarray:
+        """Height and width of the mask of each row, int (N, 2)."""
+        if self.size is not None:
+            return np.tile(self.size, (len(keys), 1))
+        return expected.set_index("image_id").loc[keys, ["height", "width"]].to_numpy()
 
     def _whole(self) -> SubmissionFormat:
         return SubmissionFormat(self.id_column, {self.rle_column: _Anything()})

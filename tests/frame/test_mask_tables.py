@@ -92,6 +92,17 @@ class TestRows:
         assert columns.columns == ["id", "class", "rle"]
         assert columns.rows("y", masks) == [("y", "Fish", ""), ("y", "Sugar", "1 1 4 1")]
 
+    def test_masks_may_be_handed_in_at_one_size_of_their_own(self):
+        form, masks = self.form(size=(2, 2)), np.zeros((2, 4, 4), dtype=bool)
+        masks[1, :2, 2:] = True
+        masks[1, 3, 0] = True  # a quarter of a pixel
+        rows = form.rows("x_1", masks) + form.rows("y", masks[:, :2])
+        assert dict(rows) == {"x_1_Fish": "", "x_1_Sugar": "3 1", "y_Fish": "", "y_Sugar": "3 2"}
+        sample, frame = form.sample_of(["x_1", "y"]), pd.DataFrame(rows, columns=form.columns)
+        assert form.checked(frame, sample, self.test, "s.csv").equals(frame)
+        with pytest.raises(UserError, match="outside an image of 4 pixels"):
+            form.checked(frame.replace("3 2", "3 3"), sample, self.test, "s.csv")
+
     @pytest.mark.parametrize("options", [{}, {"key": "{image}.jpg", "class_column": "class"}])
     def test_rows_come_in_the_order_of_the_sample_whatever_it_is(self, options):
         form = self.form(**options)

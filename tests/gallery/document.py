@@ -12,12 +12,7 @@ from tests.gallery.run import lines_of, load, run_all
 PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
 NOT_YET = (
     ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
-    ("carvana-image-masking", "one frame of a GIF as a mask; tiles of large images are there"),
     ("denoising-dirty-documents", "a task whose output is an image, and a row for each pixel"),
-    (
-        "google-contrails, uw-madison",
-        "masks that come as arrays or may overlap; readers of their bands are there",
-    ),
     (
         "hubmap-kidney, vesuvius-ink",
         "masks of tiles put together to one; TiffRegion reads parts of huge files",
@@ -28,7 +23,7 @@ NOT_YET = (
         "rsna-2022-cervical-spine, siim-covid19, vinbigdata-chest-xray",
         "several rows of a submission for each row of images, several raters",
     ),
-    ("severstal, clouds", "masks from run lengths, and masks that may overlap"),
+    ("uw-madison's own metric", "distances between surfaces in 3-D; the row is graded by Dice"),
     ("airbus-ship, sartorius", "instances: several masks of one class an image"),
 )
 """Competitions that a folder cannot express, and what it would take."""

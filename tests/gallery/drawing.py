@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 SHIFT = 4
 """Pixels by which an image may be moved."""
@@ -37,6 +37,38 @@ def draw_labels(present: Iterable[int], kinds: int, random: np.random.Generator,
         cells[label] = 255 * np.clip(np.abs((colors[label] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     grid = Image.fromarray(cells.reshape(across, across, 3).astype("uint8"))
     return _lit(np.asarray(grid.resize((side, side), Image.Resampling.NEAREST)), random, 15)
+
+
+def draw_masks(
+    kinds: int,
+    random: np.random.Generator,
+    size: tuple[int, int],
+    chance: float = 0.6,
+    apart: bool = False,
+) -> tuple[Image.Image, np.ndarray]:
+    """RGB image of a size (height, width) with a disc of each class or none, and the masks, bool
+    (kinds, H, W).
+
+    Parameters
+    ----------
+    chance : of each class to be there.
+    apart : whether masks do not overlap: a disc hides those before it.
+    """
+    height, width = size
+    colors = 255 * np.array([[1, 0.6, 0.1], [0.1, 0.3, 1], [0.2, 0.9, 0.3], [0.9, 0.1, 0.8]])
+    pixels = np.full((height, width, 3), random.uniform(90, 130))
+    masks = np.zeros((kinds, height, width), dtype=bool)
+    for kind in np.flatnonzero(random.random(kinds) < chance).tolist():
+        radius = random.uniform(0.18, 0.3) * min(size)
+        x, y = random.uniform((radius, radius), (width - radius, height - radius)).tolist()
+        layer = Image.new("1", (width, height))
+        ImageDraw.Draw(layer).ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
+        masks[kind] = np.asarray(layer)
+        if apart:
+            masks[:kind] &= ~masks[kind]
+        shade = 1.0 if apart else 0.6
+        pixels[masks[kind]] = (1 - shade) * pixels[masks[kind]] + shade * colors[kind]
+    return _lit(pixels, random, 12), masks
 
 
 def write_image(image: Image.Image, path: Path, **options) -> None:

@@ -11,6 +11,7 @@ FINDINGS = (
     "ETT - Abnormal,ETT - Borderline,ETT - Normal,NGT - Abnormal,NGT - Borderline,NGT - Incompletely Imaged,"
     "NGT - Normal,CVC - Abnormal,CVC - Borderline,CVC - Normal,Swan Ganz Catheter Present"
 )
+RUNS = r"(\d+ \d+( \d+ \d+)*)"
 WHEAT = r"[0-9a-f]{10},([01]\.\d{4}( \d+){4}( [01]\.\d{4}( \d+){4})*)?"
 DISEASE = "(complex|frog_eye_leaf_spot|healthy|powdery_mildew|rust|scab)"
 
@@ -46,10 +47,13 @@ ROWS = (
     _row("aerial_cactus", "id,has_cactus", rf"[0-9a-f]{{32}}\.jpg,{P}", 0.5, 0.4, fast=True),
     _row("alaska2", "Id,Label", rf"\d{{4}}\.jpg,{P}", 0.586, 0.3),
     _row("aptos2019", "id_code,diagnosis", r"[0-9a-f]{12},[0-4]", 0, 0.5, fast=True),
+    _row("carvana", "img,rle_mask", rf"[0-9a-f]{{12}}_\d\d\.jpg,{RUNS}", 0, 0.5),
     _row("cassava", "image_id,label", r"\d{10}\.jpg,[0-4]", 0.2, 0.6),
     _row("cdiscount", "_id,category_id", r"\d+,\d{10}", 1 / 12, 0.5),
+    _row("clouds", "Image_Label,EncodedPixels", rf"[0-9a-f]{{8}}\.jpg_[A-Z][a-z]+,{RUNS}?", 0.5, 0.15),
     _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4, fast=True),
     _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
+    _row("google_contrails", "record_id,encoded_pixels", rf"\d{{19}},(-|{RUNS})", 0, 0.5),
     _row("herbarium_2020", "Id,Predicted", r"\d+,\d+", 1 / 200, 0.2),
     _row("histopathologic_cancer", "id,label", rf"[0-9a-f]{{40}},{P}", 0.5, 0.4),
     _row(
@@ -94,9 +98,24 @@ ROWS = (
     _row("rsna_breast_cancer", "prediction_id,cancer", rf"\d+_[LR],{P}", 0.3, 0.3, fast=True),
     _row("rsna_miccai_brain_tumor", "BraTS21ID,MGMT_value", rf"\d{{5}},{P}", 0.5, 0.3),
     _row("seti", "id,target", rf"[0-9a-f]{{15}},{P}", 0.5, 0.3, fast=True),
+    _row(
+        "severstal",
+        "ImageId_ClassId,EncodedPixels",
+        rf"[0-9a-f]{{8}}\.jpg_[1-4],{RUNS}?",
+        0.65,
+        0.1,
+        fast=True,
+    ),
     _row("siim_isic", "image_name,target", rf"ISIC_\d{{7}},{P}", 0.5, 0.4),
     _row("statoil_iceberg", "id,is_iceberg", rf"[0-9a-f]{{8}},{P}", log(2), 0.3),
     _row("tgs_salt", "id,rle_mask", r"[0-9a-f]{10},(\d+ \d+( \d+ \d+)*)?", 0.2, 0.2, fast=True),
+    _row(
+        "uw_madison",
+        "id,class,predicted",
+        rf"case\d+_day\d+_slice_\d{{4}},[a-z_]+,{RUNS}?",
+        0.5,
+        0.2,
+    ),
     _row(
         "whale_categorization",
         "Image,Id",

@@ -116,13 +116,13 @@ class MaskRows:
                 continue
             called = f"{name}: {key.replace(SEPARATOR, ' ')}"
             try:
-                mask = self.runs.mask(text, int(height), int(width))
+                written = self.runs.written(text, int(height), int(width))
             except ValueError as error:
                 raise UserError(f"{called} has no valid run lengths ({error})") from error
-            if self.runs.text(mask) != text:
+            if written != text:
                 raise UserError(f"{called} has run lengths that do not survive decoding and encoding")
-        written = sample.assign(**{self.rle_column: ordered[self.rle_column].to_numpy()})
-        return written[list(sample.columns)]
+        filled = sample.assign(**{self.rle_column: ordered[self.rle_column].to_numpy()})
+        return filled[list(sample.columns)]
 
     def _sizes(self, expected: pd.DataFrame, keys: pd.Series) -> np.ndarray:
         """Height and width of the mask of each row, int (N, 2)."""

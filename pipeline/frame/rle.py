@@ -4,7 +4,7 @@ an organiser says.
 COCO's run lengths are another format: they count from the first pixel and include the gaps.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,8 +64,41 @@ class RunLengths:
         ------
         ValueError : see `decode`.
         """
-        runs = [_runs(str(cell), None, self.first) for cell in cells if not is_empty(cell)]
-        if not runs:
+        return self._joined([_runs(str(cell), None, self.first) for cell in cells if not is_empty(cell)])
+
+    def of_parts(self, parts: Iterable[tuple[np.ndarray, int, int]], height: int, width: int) -> str:
+        """Run lengths of a mask (height, width) that comes in parts, which is never in memory as a whole.
+
+        Parameters
+        ----------
+        parts : bool (h, w) and the row and column of its first pixel; each inside the mask.
+        """
+        down = self.order == "columns"
+        runs = []
+        for part, top, left in parts:
+            lines, start, across = (part.T, left, top) if down else (part, top, left)
+            steps = np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+            # Edges come line by line, so that the n-th end is that of the n-th start.
+            starts, ends = (
+                (line + start) * (height if down else width) + across + place
+                for line, place in (np.nonzero(steps == 1), np.nonzero(steps == -1))
+            )
+            runs.append((starts, ends))
+        return self._joined(runs) or self.empty
+
+    def written(self, cell: Any, height: int, width: int) -> str:
+        """A cell as `text` would write its mask, without the mask in memory.
+
+        Raises
+        ------
+        ValueError : see `decode`.
+        """
+        runs = _runs("" if is_empty(cell) else str(cell), height * width, self.first)
+        return self._joined([runs]) or self.empty
+
+    def _joined(self, runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+        """Text of runs in any order, which may touch and overlap."""
+        if not sum(len(starts) for starts, _ in runs):
             return ""
         starts, ends = (np.concatenate(part) for part in zip(*runs, strict=True))
         order = np.argsort(starts, kind="stable")

@@ -65,6 +65,7 @@ ROWS = (
         sums=True,
     ),
     _row("hotel_id_2021", "image,hotel_id", r"[0-9a-f]{16}\.jpg,\d+( \d+){4}", 0.019, 0.4, fast=True),
+    _row("hubmap_kidney", "id,predicted", rf"[0-9a-f]{{10}},{RUNS}?", 0, 0.5, fast=True),
     _row("imet_2020", "id,attribute_ids", r"[0-9a-f]{16},\d+( \d+)*", 0.214, 0.2, fast=True),
     _row("inaturalist_2019", "id,predicted", r"\d+,\d+", 0.99, 0.4),
     _row("invasive_species", "name,invasive", rf"\d+,{P}", 0.5, 0.4, fast=True),
@@ -116,6 +117,7 @@ ROWS = (
         0.5,
         0.2,
     ),
+    _row("vesuvius", "Id,Predicted", rf"[ab],{RUNS}?", 0, 0.4),
     _row(
         "whale_categorization",
         "Image,Id",

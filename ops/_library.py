@@ -72,22 +72,19 @@ def _is_building() -> bool:
 LOADED = _load()
 
 
-def define(
-    schema: str, reference: Callable, compiled_for: Sequence[str] = ("cpu", "cuda")
-) -> torch._ops.OpOverload:
+def define(schema: str, reference: Callable) -> torch._ops.OpOverload:
     """Declare an operator and return it.
 
     Parameters
     ----------
     schema : name, arguments and results, in torch's schema language.
     reference : the same operator in plain torch; it serves the devices that have no compiled kernel.
-    compiled_for : whose libraries have a kernel.
     """
     name = schema.partition("(")[0]
     qualified = f"{NAMESPACE}::{name}"
     torch.library.define(qualified, schema[len(name) :], tags=(torch.Tag.pt2_compliant_tag,))
     for device in ("cpu", "cuda"):
-        if not getattr(LOADED, device) or device not in compiled_for:
+        if not getattr(LOADED, device):
             torch.library.impl(qualified, device, reference)
     return getattr(getattr(torch.ops, NAMESPACE), name).default
 

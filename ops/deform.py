@@ -18,13 +18,11 @@ _HOW = (
 _columns = define(
     f"deform_columns(Tensor input, Tensor offset, Tensor? mask, {_HOW}) -> Tensor",
     reference_deform.deform_columns,
-    compiled_for=("cpu",),
 )
 _columns_backward = define(
     f"deform_columns_backward(Tensor grad, Tensor input, Tensor offset, Tensor? mask, {_HOW}) -> "
     "(Tensor, Tensor, Tensor)",
     reference_deform.deform_columns_backward,
-    compiled_for=("cpu",),
 )
 
 

@@ -91,7 +91,7 @@ def deform_columns(
     samples = _deformed(input, offset, kernel_height, kernel_width, *how)
     values = samples.mix(samples.read(_grouped(input, offset, kernel_height * kernel_width)))
     if mask is not None:
-        values = values * mask.reshape(*values.shape[:2], 1, -1)
+        values = values * mask.reshape(*values.shape[:2], 1, values.shape[-1])
     taps, pixels = kernel_height * kernel_width, offset.shape[2] * offset.shape[3]
     return values.reshape(input.shape[0], input.shape[1] * taps, pixels)
 
@@ -104,11 +104,11 @@ def deform_columns_backward(
     planes = _grouped(input, offset, kernel_height * kernel_width)
     samples = _deformed(input, offset, kernel_height, kernel_width, *how)
     neighbours = samples.read(planes)
-    grad = grad.reshape(*planes.shape[:3], -1)
+    grad = grad.reshape(neighbours[0].shape)
     of_mask = input.new_zeros(0)
     if mask is not None:
         of_mask = (grad * samples.mix(neighbours)).sum(dim=2).reshape(mask.shape)
-        grad = grad * mask.reshape(*planes.shape[:2], 1, -1)
+        grad = grad * mask.reshape(*planes.shape[:2], 1, grad.shape[-1])
     down, right = samples.down[:, :, None], samples.right[:, :, None]
     one, two, three, four = neighbours
     by_y = (grad * ((1 - right) * (three - one) + right * (four - two))).sum(dim=2)

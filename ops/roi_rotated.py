@@ -16,13 +16,11 @@ _BINS = "float spatial_scale, SymInt pooled_height, SymInt pooled_width, int sam
 _forward = define(
     f"roi_align_rotated(Tensor input, Tensor rois, {_BINS}) -> Tensor",
     reference_deform.roi_align_rotated,
-    compiled_for=("cpu",),
 )
 _backward = define(
     f"roi_align_rotated_backward(Tensor grad, Tensor rois, {_BINS}, SymInt batch, SymInt channels, "
     "SymInt height, SymInt width) -> Tensor",
     reference_deform.roi_align_rotated_backward,
-    compiled_for=("cpu",),
 )
 
 

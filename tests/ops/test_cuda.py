@@ -9,12 +9,21 @@ import os
 import pytest
 import torch
 
+import ops.deform
 import ops.ps_roi
 import ops.roi
 import ops.roi_pool
+import ops.roi_rotated
 import ops.rotated
 import ops.wbf  # noqa: F401
-from ops import reference_boxes, reference_nms, reference_roi, reference_rotated, reference_wbf
+from ops import (
+    reference_boxes,
+    reference_deform,
+    reference_nms,
+    reference_roi,
+    reference_rotated,
+    reference_wbf,
+)
 from ops._library import LOADED
 
 EMULATED = "PODIUM_CUDA_EMULATION" in os.environ
@@ -97,15 +106,6 @@ def nowhere_contiguous(tensor: torch.Tensor) -> torch.Tensor:
     return view.copy_(tensor)
 
 
-ON_THE_CPU_ALONE = {
-    "deform_columns",
-    "deform_columns_backward",
-    "roi_align_rotated",
-    "roi_align_rotated_backward",
-}
-"""Operators that are plain torch on a GPU."""
-
-
 @pytest.mark.skipif(not LOADED.cuda, reason="the CUDA library is not built, or torch is without CUDA")
 def test_every_operator_has_a_cuda_kernel():
     names = {
@@ -113,8 +113,7 @@ def test_every_operator_has_a_cuda_kernel():
         for name in torch._C._dispatch_get_all_op_names()
         if "podium::" in name and "podium::direct_" not in name  # those are the CPU's alone
     }
-    names -= ON_THE_CPU_ALONE
-    assert len(names) >= 18
+    assert len(names) >= 22
     for name in sorted(names):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"podium::{name}", "CUDA"), name
         assert "podium_cuda" not in name and "Python" not in _kernel_of(name), name
@@ -387,13 +386,76 @@ def test_position_sensitive(shape, dtype, layout, deterministic):
 
 
 @on_device
+@pytest.mark.parametrize("shape", [(2, 6, 9, 8), (1, 72, 5, 1), (0, 6, 5, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("masked", [False, True])
+def test_deformable_convolution(shape, dtype, masked, deterministic):
+    generator = torch.Generator().manual_seed(6)
+    image = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+    for groups, (rows, columns), how in [
+        (2, (8, 7), (3, 2, 1, 1, 1, 0, 1, 1)),
+        (3, (20, 30), (1, 2, 2, 1, 3, 4, 1, 2)),
+    ]:
+        places = groups * how[0] * how[1]
+        offset = torch.randn(shape[0], 2 * places, rows, columns, generator=generator, dtype=dtype) * 3
+        if offset.numel():
+            offset[0, 0], offset[0, 1, 0, 0], offset[0, 2, 0, 0] = offset[0, 0].round(), float("nan"), 1e30
+        mask = (
+            torch.rand(shape[0], places, rows, columns, generator=generator, dtype=dtype) if masked else None
+        )
+        given = (nowhere_contiguous(image), offset, mask, *how)
+        check(OPS.deform_columns, reference_deform.deform_columns, *given, **TOLERANCES[dtype])
+        grad = torch.randn(
+            shape[0], shape[1] * how[0] * how[1], rows * columns, generator=generator, dtype=dtype
+        )
+        check(
+            OPS.deform_columns_backward, reference_deform.deform_columns_backward, grad, *given,
+            **_loosened(dtype),
+        )  # fmt: skip
+
+
+def random_turned(k: int, images: int, seed: int, dtype: torch.dtype) -> torch.Tensor:
+    """(k, 6) boxes of `roi_align_rotated`, some of which name no image."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randint(-1, images + 1, (k, 1), generator=generator)
+    parts = torch.rand(k, 5, generator=generator) * torch.tensor([30, 30, 25, 25, 400]) - torch.tensor(
+        [5, 5, 0, 0, 200]
+    )
+    return torch.cat([image, parts], dim=1).to(dtype)
+
+
+@on_device
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_roi_align_rotated(shape, dtype, layout, deterministic):
+    generator = torch.Generator().manual_seed(1)
+    image = laid_out(torch.randn(shape, generator=generator).to(dtype), layout)
+    for k, size, ratio in [(40, (3, 2), 2), (5, (7, 7), -1), (0, (2, 2), 1)]:
+        boxes, how = random_turned(k, shape[0], k, dtype), (0.6, *size, ratio)
+        tolerance = {"rtol": 1e-3, "atol": 1e-3} if dtype == torch.float32 else {}
+        check(OPS.roi_align_rotated, reference_deform.roi_align_rotated, image, boxes, *how, **tolerance)
+        grad = laid_out(torch.randn((k, shape[1], *size), generator=generator).to(dtype), layout)
+        check(
+            OPS.roi_align_rotated_backward, reference_deform.roi_align_rotated_backward, grad, boxes, *how,
+            *shape, **tolerance,
+        )  # fmt: skip
+
+
+@on_device
 def test_deterministic_gradients_are_the_same_bits(deterministic):
     image = torch.randn(2, 8, 20, 24, generator=torch.Generator().manual_seed(2))
     rois = random_rois(300, 2, 24, 5).to(DEVICE)
     grad = torch.randn(300, 8, 7, 7, generator=torch.Generator().manual_seed(3)).to(DEVICE)
     argmax = OPS.roi_pool(image.to(DEVICE), rois, 1.0, 7, 7)[1]
+    turned = random_turned(300, 2, 5, torch.float32).to(DEVICE)
+    offset = (torch.randn(2, 18, 20, 24, generator=torch.Generator().manual_seed(4)) * 3).to(DEVICE)
+    columns = torch.randn(2, 72, 480, generator=torch.Generator().manual_seed(5)).to(DEVICE)
+    deformed = (image.to(DEVICE), offset, None, 3, 3, 1, 1, 1, 1, 1, 1)
     for run in [
         lambda: OPS.roi_align_backward(grad, rois, 1.0, 7, 7, 2, True, *image.shape),
+        lambda: OPS.roi_align_rotated_backward(grad, turned, 1.0, 7, 7, 2, *image.shape),
+        lambda: OPS.deform_columns_backward(columns, *deformed)[0],
         lambda: OPS.roi_pool_backward(grad, argmax, rois, *image.shape),
     ]:
         first = run()

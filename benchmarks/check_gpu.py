@@ -168,6 +168,21 @@ def operator_cases(device: torch.device) -> Iterator[Case]:
     yield case(
         "roi_align 512, and its gradient", lambda: backward(ops.roi_align), lambda: backward(theirs.roi_align)
     )
+    image, offset, weight, mask = (
+        torch.randn(shape, generator=generator).to(device).requires_grad_()
+        for shape in ((4, 256, 64, 64), (4, 18, 64, 64), (256, 256, 3, 3), (4, 9, 64, 64))
+    )
+
+    def convolved(operator: Callable[..., torch.Tensor], gradients: bool) -> object:
+        out = operator(image, offset, weight, None, 1, 1, mask=mask)
+        return torch.autograd.grad(out.sum(), (image, offset, weight, mask)) if gradients else out
+
+    for gradients in (False, True):
+        yield case(
+            "deform_conv2d of 256 channels" + ", and its gradients" * gradients,
+            lambda gradients=gradients: convolved(ops.deform_conv2d, gradients),
+            lambda gradients=gradients: convolved(theirs.deform_conv2d, gradients),
+        )
 
 
 def _waiting(function: Callable[[], object], device: torch.device) -> Callable[[], object]:

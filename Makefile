@@ -9,8 +9,11 @@ DEVELOP := $(VENV)/.develop
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
+# A name that is no competition's is told with those there are.
+PROGRAM = competitions$(if $(wildcard competitions/$(COMP)/__main__.py),.$(COMP), '$(COMP)')
+
 # What is given is passed on: a stage refuses what it does not have.
-STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
+STAGE = $(BIN)/python -m $(PROGRAM) $@ \
 	$(if $(CONFIG),--config '$(CONFIG)') $(if $(DATA),--data '$(DATA)') $(if $(RAW),--raw '$(RAW)') \
 	$(if $(OUT),--out '$(OUT)') $(if $(FORMAT),--format '$(FORMAT)') \
 	$(if $(KIND),--kind '$(KIND)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
@@ -22,7 +25,7 @@ STAGE = $(BIN)/python -m competitions.$(COMP) $@ \
 .PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare sweep explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
 
 help: ## list every target
-	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [ARGS="--train.epochs 3"]'
+	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [UPLOAD=0] [ARGS="--train.epochs 3"]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -68,7 +71,7 @@ test-sanitized: $(DEVELOP) ## run the operators' tests on a build with AddressSa
 	ASAN_OPTIONS=detect_leaks=0 PODIUM_LIBRARY_DIR=ops/_build/sanitized \
 	$(BIN)/python -m pytest tests/ops -o timeout=1200
 
-submit: $(READY) ## everything: data, folds, training, prediction, and a validated submission file
+submit: $(READY) ## everything: data, folds, training, prediction, a validated submission file (UPLOAD=0: no upload)
 	@$(STAGE)
 
 data: $(READY) ## fetch and reorganise the raw files

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -24,6 +25,18 @@ def command(target: str, *variables: str) -> str:
 
 def test_the_pages_port_can_be_chosen():
     assert command("serve", "ARGS=--port 8001").endswith("pipeline.track.serve --port 8001")
+
+
+def test_a_name_that_is_no_competitions_is_told_with_the_nearest_one():
+    assert command("submit", "COMP=cifr10").endswith("-m competitions 'cifr10' submit")
+    told = subprocess.run(
+        [sys.executable, "-m", "competitions", "cifr10", "submit"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 2 and told.stderr.count("\n") == 1
+    assert "'cifr10': did you mean cifar10? there are cifar10, coco, " in told.stderr
 
 
 def test_a_stage_gets_what_was_given_and_no_more():

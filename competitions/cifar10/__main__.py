@@ -1,6 +1,6 @@
-from pipeline.base.stopping import stoppable
+from pipeline.stages.start import starting
 
-with stoppable():  # also while the libraries are imported
+with starting("cifar10"):  # before the libraries are imported
     from competitions.cifar10.competition import Competition
     from competitions.cifar10.configs import CONFIGS
     from pipeline.stages.main import main

@@ -1,6 +1,6 @@
-from pipeline.base.stopping import stoppable
+from pipeline.stages.start import starting
 
-with stoppable():  # also while the libraries are imported
+with starting("coco"):  # before the libraries are imported
     from competitions.coco.competition import Competition
     from competitions.coco.configs import CONFIGS
     from pipeline.stages.main import main

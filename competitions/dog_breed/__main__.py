@@ -1,6 +1,6 @@
-from pipeline.base.stopping import stoppable
+from pipeline.stages.start import starting
 
-with stoppable():  # also while the libraries are imported
+with starting("dog_breed"):  # before the libraries are imported
     from competitions.dog_breed.competition import Competition
     from competitions.dog_breed.configs import CONFIGS
     from pipeline.stages.main import main

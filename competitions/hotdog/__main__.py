@@ -1,6 +1,6 @@
-from pipeline.base.stopping import stoppable
+from pipeline.stages.start import starting
 
-with stoppable():  # also while the libraries are imported
+with starting("hotdog"):  # before the libraries are imported
     from competitions.hotdog.competition import Competition
     from competitions.hotdog.configs import CONFIGS
     from pipeline.stages.main import main

@@ -12,7 +12,9 @@ from torch import nn
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
+from pipeline.config.groups import ModelConfig
 from pipeline.networks.freeze import flat_name, head_ids
+from pipeline.networks.hub import hub_answers, needs_hub
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 """Files of weights, the safest format first."""
@@ -35,6 +37,8 @@ def create(name: str, pretrained: bool = False, **options) -> nn.Module:
     UserError : unknown name (names the closest ones), or weights that cannot be had.
     """
     check_name(name)
+    if pretrained and needs_hub(name):
+        hub_answers()
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
     except Exception as error:
@@ -45,6 +49,13 @@ def create(name: str, pretrained: bool = False, **options) -> nn.Module:
             "with --model.weights PATH, fetch them once where there is a network so that the cache holds "
             "them, or train from scratch with --model.no-pretrained"
         ) from error
+
+
+def check_published(config: ModelConfig) -> None:
+    """Raise UserError where `config` asks for published weights that can be had neither from the hub, which
+    is asked once, nor from its cache."""
+    if config.pretrained and config.weights is None and needs_hub(config.name) and not hub_answers():
+        create(config.name, pretrained=True)
 
 
 def check_name(name: str) -> None:

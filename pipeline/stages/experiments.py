@@ -11,6 +11,7 @@ from pipeline.config.limits import option
 from pipeline.experiment.combine import options_of
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.teachers import refuse_unknown_teachers
+from pipeline.networks.weights import check_published
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
 from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions
@@ -128,14 +129,24 @@ def experiments_of(
         return [replace(_unfinished(context, run, track), note=_note(options))]
     name = name or default_name(context)
     entry = context.configs[name]
+    configs = changed_configs(options, context, name)
+    _check_weights(configs, name, context)
     found = []
-    for number, config in enumerate(changed_configs(options, context, name), start=1):
+    for number, config in enumerate(configs, start=1):
         label = f"{name}{number}" if isinstance(entry, Ensemble) else name
         made = _experiment(context, label, config, track)
         named = members_of(entry)[number - 1]
         changed = _typed(config, named, context.arguments)
         found.append(replace(made, changed=changed, note=_note(options)))
     return found
+
+
+def _check_weights(configs: Sequence[Config], name: str, context: Context) -> None:
+    """Refuse published weights that cannot be had, before any image is read; where a run of this entry is
+    finished it may be asked for again, and needs none."""
+    if not any(Run(folder).summary() for folder in context.runs.glob(f"{name}*-*")):
+        for config in configs:
+            check_published(config.model)
 
 
 def _typed(config: Config, named: Config, arguments: Sequence[str]) -> str:

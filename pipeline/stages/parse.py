@@ -13,6 +13,7 @@ import tyro
 from pipeline.base.errors import UserError
 from pipeline.config.config import Config
 from pipeline.stages.options import Options
+from pipeline.stages.start import BROKEN_PIPE
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -49,6 +50,8 @@ def parse(
                 default=default,
                 return_unknown_args=True,
             )
+    except BrokenPipeError:  # the help's reader has seen enough
+        raise SystemExit(BROKEN_PIPE) from None
     except SystemExit as stop:
         if stop.code != 2:  # help was asked for
             raise

@@ -68,6 +68,10 @@ class Config:
         """The options of prediction: no mirrored view where training mirrors nothing."""
         return dataclasses.replace(self.predict, flip=self.predict.flip and self.augment.horizontal_flip)
 
+    def without_views(self) -> PredictConfig:
+        """The options of prediction without test-time augmentation."""
+        return self.predict.plain()
+
     def turns_squares(self) -> None:
         """Raise UserError where an input that is no square is to be turned by a quarter."""
         if self.predict.rot90 and not isinstance(self.model.image_size, int):

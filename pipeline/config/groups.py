@@ -232,7 +232,7 @@ class TrainConfig(Group):
     patience: Annotated[int | None, COUNT] = None
     """Stop after this many epochs without a better validation score."""
     max_minutes: Annotated[float | None, NATURAL] = None
-    """Wall time for the training of each fold: it ends before an epoch that would exceed this."""
+    """Wall time for the training of each fold: as many epochs are planned as fit into it, one at least."""
     workers: Annotated[int, Limit(0, 1024)] = 2
     """Processes that load and augment images, where images are not packed."""
     seed: Annotated[int, SEED] = 0

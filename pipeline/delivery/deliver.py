@@ -45,6 +45,7 @@ class Finished:
     config_name, config : the entry of CONFIGS and its JSON.
     folds : the fold of each image with an out-of-fold prediction, by image id.
     planned : how many folds there are to be; None where it has them all.
+    complete : whether there is nothing left to be done.
     histories : training curves by name; empty for a run made of runs.
     minutes : training time.
     saliency : where the network of an image's fold looked.
@@ -58,6 +59,7 @@ class Finished:
     histories: dict[str, pd.DataFrame]
     minutes: float
     planned: int | None = None
+    complete: bool = True
     saliency: Saliency = no_saliency
 
 
@@ -137,6 +139,7 @@ def _write(
             "rows": len(rows),
             **scores,
             "folds_planned": finished.planned or len(scores["folds"]),
+            "complete": finished.complete,
             **({} if decided.fitted is None else {"decision": decided.fitted}),
             "minutes": round(finished.minutes, 2),
             "versions": versions(),
@@ -261,7 +264,7 @@ def _report(
             before = evaluation_of(competition, data.train, plain, data.classes).score
             yield decision_table(decided.fitted, data.classes, metric, evaluation.score, before)
 
-    hidden = ("config", "versions", "folds", "folds_planned", "decision", "sha256", "digest")
+    hidden = ("config", "versions", "folds", "folds_planned", "complete", "decision", "sha256", "digest")
     facts = {key: value for key, value in about.items() if key not in hidden}
     title = f"{competition.slug}: {finished.run.name}"
     made = (scores, training, decision, lambda: competition.task.report(request))

@@ -18,12 +18,23 @@ from pipeline.competition.identity import (
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
 from pipeline.experiment.teachers import Teachers
+from pipeline.training.plan import Plan
 
 
 def describe(
-    competition: Competition, config: Config, source_kind: str, data: Prepared, teachers: Teachers
+    competition: Competition,
+    config: Config,
+    source_kind: str,
+    data: Prepared,
+    teachers: Teachers,
+    hours: float | None,
 ) -> dict[str, Any]:
-    """All that a run's result depends on, as its config.json keeps it."""
+    """All that a run's result depends on, as its config.json keeps it.
+
+    Parameters
+    ----------
+    hours : the limit of the command, which decides how much of the config is done.
+    """
     options = config.effective().to_json()
     options["train"].pop("workers")
     options["predict"].pop("batch_size")
@@ -35,6 +46,7 @@ def describe(
         options["folds"]["csv"] = file_hash(Path(split))  # what it holds, wherever it lies
     return {
         "config": options,
+        "hours": hours,
         "data": source_kind,
         "train_data": data.train_identity,
         "test_data": data.test_identity,
@@ -49,7 +61,13 @@ def describe(
 
 
 def training_identity(
-    about: dict[str, Any], config: Config, classes: Sequence[str], fold: int, inside: Sequence[str], own: str
+    about: dict[str, Any],
+    config: Config,
+    classes: Sequence[str],
+    fold: int,
+    inside: Sequence[str],
+    own: str,
+    plan: Plan | None = None,
 ) -> str:
     """What the weights of a fold depend on.
 
@@ -58,9 +76,14 @@ def training_identity(
     about : what `describe` gave.
     inside : ids of the images in the fold.
     own : a name that makes it equal no other run's fold, or an empty text.
+    plan : how many epochs there was time for; a single number is as if the config asked for it.
     """
     parts = {"train_data": about["train_data"], "classes": list(classes), "fold": fold, "valid": list(inside)}
-    parts |= {"options": training_options(config), "weights": about["weights"]}
+    options = training_options(config)
+    if plan is not None:
+        epochs = plan.total if len(plan.epochs) == 1 else plan.epochs
+        options["train"] = {**options["train"], "epochs": epochs}
+    parts |= {"options": options, "weights": about["weights"]}
     if about["pseudo"]:
         parts["pseudo"] = [about["pseudo"][str(fold)], about["config"]["pseudo"], about["test_data"]]
     if about["distill"]:
@@ -68,7 +91,9 @@ def training_identity(
     return digest({**parts, "code": about["code"]["training"], "own": own}, length=16)
 
 
-def prediction_identity(about: dict[str, Any], training: str, split: str, amp: str) -> str:
+def prediction_identity(
+    about: dict[str, Any], training: str, split: str, amp: str, views: bool = True
+) -> str:
     """What the predictions of a fold depend on.
 
     Parameters
@@ -76,10 +101,11 @@ def prediction_identity(about: dict[str, Any], training: str, split: str, amp: s
     training : what `training_identity` gave.
     split : oof or test.
     amp : on or off, the precision that auto became.
+    views : whether there was time for test-time augmentation.
     """
     test = about["test_data"] if split == "test" else ""
     config = about["config"]
-    options = config["predict"] | {"amp": amp}
+    options = config["predict"] | {"amp": amp} | ({} if views else {"views": views})
     parts = [training, options, config["train"]["keep"], about["code"]["prediction"], split, test]
     return digest(parts, length=16)
 
@@ -95,6 +121,8 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
                 found.append(f"--{group}.{name.replace('_', '-')} {old.get(group, {}).get(name)} -> {value}")
     texts = {"train_data": "training data", "test_data": "test data", "weights": "weights"}
     texts |= {"pseudo": "pseudo-labels", "distill": "predictions to distil"}
+    if before.get("hours") != now["hours"]:
+        found.append(f"--hours {before.get('hours')} -> {now['hours']}")
     for key, text in texts.items():
         if before.get(key) != now[key]:
             found.append(f"other {text}")

@@ -4,7 +4,7 @@ taken as it is."""
 import datetime
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.competition.base import Competition
 from pipeline.competition.identity import splitting_code
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
+from pipeline.experiment.clock import Clock
 from pipeline.experiment.description import changed, describe, prediction_identity, training_identity
 from pipeline.experiment.precision import with_precision
 from pipeline.experiment.sharing import (
@@ -33,6 +34,7 @@ from pipeline.experiment.sharing import (
     take_weights,
     trained_elsewhere,
 )
+from pipeline.experiment.speed import measure_fold
 from pipeline.experiment.teachers import Teachers, find_teachers
 from pipeline.frame.fold_file import read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
@@ -42,9 +44,10 @@ from pipeline.runs.about import ABOUT, about_run, tell_about
 from pipeline.runs.provenance import code_folders, git_sha
 from pipeline.runs.run import TRAINED, Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.history import is_cut, read_history
+from pipeline.training.history import read_history
 from pipeline.training.job import FoldJob, Listener, NoListener
 from pipeline.training.loop import train_fold
+from pipeline.training.plan import Plan, Seconds, read_plan
 
 SPLITS = ("oof", "test")
 CONTINUED = "continued.json"
@@ -62,6 +65,7 @@ class Experiment:
     device : as torch names it.
     listener : makes what keeps a log of a run elsewhere.
     changed, note : see `pipeline.runs.about`.
+    clock : the time there is for all of the command.
     unfinished : go on with this run, under today's code, instead of the one that config, data and code mean.
     """
 
@@ -76,11 +80,13 @@ class Experiment:
     unfinished: Run | None = None
     changed: str = ""
     note: str = ""
+    clock: Clock = field(default_factory=Clock)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that the run's result depends on."""
-        return describe(self.competition, self.config, self.source_kind, self.data, self.teachers)
+        begun_with = self.unfinished.description().get("hours") if self.unfinished else self.clock.hours
+        return describe(self.competition, self.config, self.source_kind, self.data, self.teachers, begun_with)
 
     @cached_property
     def teachers(self) -> Teachers:
@@ -197,31 +203,35 @@ class Experiment:
             distill=self.teachers.distill,
         )
 
-    def training_identity(self, fold: int) -> str:
-        """What the weights of a fold depend on."""
+    def training_identity(self, fold: int, plan: Plan | None = None) -> str:
+        """What the weights of a fold depend on.
+
+        Parameters
+        ----------
+        plan : how many epochs there was time for; None: for all.
+        """
         # Epochs of several versions of the code equal no other run's.
         own = self.run.name if self._changes_since_it_began else ""
         inside = self.folds["image_id"][self.folds["fold"] == fold].tolist()
-        return training_identity(self.identity, self.precise, self.data.classes, fold, inside, own)
+        return training_identity(self.identity, self.precise, self.data.classes, fold, inside, own, plan)
 
     def prediction_identity(self, fold: int, split: str) -> str:
         """What the predictions of a fold depend on."""
-        amp = self.precise.predict.amp
-        return prediction_identity(self.identity, self.training_identity(fold), split, amp)
+        amp, plan = self.precise.predict.amp, self._plan(fold)
+        training = self.training_identity(fold, plan)
+        return prediction_identity(self.identity, training, split, amp, plan is None or plan.views)
 
-    def train(self) -> None:
-        """Train every fold that is not trained yet."""
-        for fold in self.fold_numbers:
-            self.train_fold(fold)
+    def _plan(self, fold: int) -> Plan | None:
+        """What of a fold there was time for; None: all of it."""
+        return read_plan(self.run.fold(fold))
 
     def train_fold(self, fold: int) -> None:
         """Train one fold, unless it is trained here or an equal one is in another run."""
-        folder, identity, train = self.run.fold(fold), self.training_identity(fold), self.config.train
-        if is_trained(folder, identity):
+        folder, train = self.run.fold(fold), self.config.train
+        if self.is_trained(fold):
             return
-        other = None
-        if not (folder / "last.pt").exists():
-            other = trained_elsewhere(self.run, identity, train.max_minutes)
+        asked, limits = self.training_identity(fold), (train.max_minutes, self.identity["hours"])
+        other = None if (folder / "last.pt").exists() else trained_elsewhere(self.run, asked, limits)
         if other:
             say(f"fold {fold}: taken from {other.parent.name}, where it was trained")
             take_weights(other, folder)
@@ -229,30 +239,59 @@ class Experiment:
             if not about_run(self.run).git_sha:
                 module = Path(inspect.getfile(type(self.competition)))
                 tell_about(self.run, git_sha=git_sha(code_folders(module)))
-            job = self.job(fold)
+            pace = self.clock.pace(self.run.name, fold, folder, train, self._measure)
+            job = replace(self.job(fold), pace=pace)
             with job.listener.fold(fold, self.config.to_json()) as log:
                 train_fold(job, log)
-        cut = is_cut(read_history(folder), train, self.competition.metric)
-        mark_trained(folder, identity, train.keep, train.max_minutes if cut else None)
+        identity = self.training_identity(fold, self._plan(fold))
+        mark_trained(folder, identity, train.keep, asked, None if identity == asked else limits)
+
+    def is_trained(self, fold: int) -> bool:
+        """Whether a fold's weights are there, and final."""
+        folder = self.run.fold(fold)
+        there = (folder / TRAINED).exists()  # else nothing needs to be known, or measured, for it
+        return there and is_trained(folder, self.training_identity(fold, self._plan(fold)))
+
+    def _measure(self) -> Seconds:
+        """What the parts of a fold take on this machine."""
+        return measure_fold(self.job(self.fold_numbers[0]), len(self.data.test))
+
+    def has_time(self, fold: int) -> bool:
+        """Whether the clock leaves time for a fold that is to be trained or predicted after others."""
+        epochs, plan = self.config.train.epochs, self._plan(fold)
+        done = (plan.total if plan else epochs) if self.is_trained(fold) else 0
+        return self.clock.has_time(self.run.name, epochs, done, self._measure)
 
     def predict_fold(self, fold: int) -> None:
         """Out-of-fold and test predictions of one fold; trains it where it is not trained yet."""
         self.train_fold(fold)
         missing = [split for split in SPLITS if not self._take_prediction(fold, split)]
-        if missing:
-            path = self.run.fold(fold) / f"{self.config.train.keep}.pt"
-            checkpoint = Checkpoint.load(path, type(self.config))
-            model = checkpoint.build(self.competition.task, torch.device(self.device))
-            for split in missing:
-                self._predict_split(fold, split, checkpoint, model)
+        if not missing:
+            return
+        path = self.run.fold(fold) / f"{self.config.train.keep}.pt"
+        checkpoint = Checkpoint.load(path, type(self.config))
+        model = checkpoint.build(self.competition.task, torch.device(self.device))
+        began = self.clock.now()
+        for split in missing:
+            self._predict_split(fold, split, checkpoint, model)
+        if len(missing) == len(SPLITS):
+            same = self.precise.predicting() == self.precise.without_views()
+            parts = ("views", "plain") if same else ("views",) if self._views(fold) else ("plain",)
+            self.clock.tell(self.run.name, **dict.fromkeys(parts, self.clock.now() - began))
+
+    def _views(self, fold: int) -> bool:
+        plan = self._plan(fold)
+        return plan is None or plan.views
 
     def predicted_folds(self) -> list[int]:
         """The folds whose predictions are there."""
-        return [
-            fold for fold in self.fold_numbers if all(self._is_predicted(fold, split) for split in SPLITS)
-        ]
+        return [fold for fold in self.fold_numbers if self.is_predicted(fold)]
 
-    def _is_predicted(self, fold: int, split: str) -> bool:
+    def is_predicted(self, fold: int) -> bool:
+        """Whether a fold's predictions are there."""
+        return all(self._split_is_predicted(fold, split) for split in SPLITS)
+
+    def _split_is_predicted(self, fold: int, split: str) -> bool:
         folder = self.run.fold(fold)
         there = (folder / f"{split}.parquet").exists()  # else nothing needs to be known, or measured, for it
         return there and prediction_is_there(folder, split, self.prediction_identity(fold, split))
@@ -282,7 +321,7 @@ class Experiment:
             rows=rows,
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,
-            config=self.precise.predicting(),
+            config=self.precise.predicting() if self._views(fold) else self.precise.without_views(),
             workers=self.config.train.workers,
             device=torch.device(self.device),
             folder=folder / split,
@@ -291,18 +330,6 @@ class Experiment:
             frame = predict(model, self.competition.task, request, advance)
         save_frame(frame, folder / f"{split}.parquet")
         mark_predicted(folder, split, identity)
-
-    def finish(self, after_fold: Callable[[], None] = lambda: None) -> None:
-        """Train and predict one fold after the other, then join their predictions.
-
-        Parameters
-        ----------
-        after_fold : called as soon as a fold is predicted.
-        """
-        for fold in self.fold_numbers:
-            self.predict_fold(fold)
-            after_fold()
-        self.join(self.fold_numbers)
 
     def join(self, folds: Sequence[int]) -> None:
         """Join the predictions of these folds into the run's oof.parquet and test.parquet."""

@@ -7,14 +7,18 @@ tell which of another run's files it would make again bit by bit.
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import atomic_path, file_hash, write_json
 from pipeline.runs.run import FILE_COLUMN, TRAINED, Run, read_frame, read_json, save_frame
 from pipeline.training.history import HISTORY
+from pipeline.training.plan import PLAN, read_plan, write_plan
 
 PREDICTED = "predicted.json"
+Limits = tuple[float | None, float | None]
+"""``train.max_minutes`` of each fold and ``--hours`` of all."""
 WEIGHTS = ("last.pt", "best.pt", "swa.pt", "soup.pt", HISTORY)
 
 
@@ -30,35 +34,49 @@ def is_trained(folder: Path, identity: str) -> bool:
         return False
 
 
-def mark_trained(folder: Path, identity: str, keep: str, limit: float | None) -> None:
+def mark_trained(folder: Path, identity: str, keep: str, asked: str, limits: Limits | None) -> None:
     """Say that a fold is trained.
 
     Parameters
     ----------
     keep : which weights predict, ``train.keep``.
-    limit : minutes of the time limit that ended it, so that another would give other weights; None where
-        none did.
+    asked : the identity that it would have without a limit.
+    limits : the limits that left it fewer epochs, or changed their number; None where none did.
     """
     files = {name: file_hash(folder / name) for name in (f"{keep}.pt", HISTORY)}
-    write_json(folder / TRAINED, {"identity": identity, "keep": keep, "limit": limit, "files": files})
+    about = {"identity": identity, "keep": keep, "asked": asked, "limits": limits, "files": files}
+    write_json(folder / TRAINED, about)
 
 
-def trained_elsewhere(run: Run, identity: str, limit: float | None) -> Path | None:
+def trained_elsewhere(run: Run, asked: str, limits: Limits) -> Path | None:
     """The folder of an equal fold of another run, or None.
 
     Parameters
     ----------
-    limit : the time limit of this run; a fold that such a limit has ended is equal where the limits are.
+    asked : its identity without a limit. One that had time for all of it comes first.
+    limits : of this run; a fold that limits have changed is equal where the limits are.
     """
-    for done in sorted(run.folder.parent.glob(f"*/fold*/{TRAINED}")):
-        elsewhere = done.parents[1] != run.folder
-        if elsewhere and _read(done).get("limit") in (None, limit) and is_trained(done.parent, identity):
+    others = [
+        done for done in sorted(run.folder.parent.glob(f"*/fold*/{TRAINED}")) if done.parents[1] != run.folder
+    ]
+    for done in others:
+        if is_trained(done.parent, asked):
+            return done.parent
+    for done in others:
+        about = _read(done)
+        same = about.get("asked") == asked and about.get("limits") == list(limits)
+        if same and is_trained(done.parent, str(about.get("identity"))):
             return done.parent
     return None
 
 
 def take_weights(source: Path, target: Path) -> None:
-    """Give a fold the weights and the history of an equal one; no byte is copied where links are possible."""
+    """Give a fold the weights, the history and the epochs of an equal one; no byte is copied where links are
+    possible."""
+    plan = read_plan(source)
+    (target / PLAN).unlink(missing_ok=True)
+    if plan is not None:
+        write_plan(target, replace(plan, views=True))
     for name in WEIGHTS:
         if (source / name).exists():
             _link(source / name, target / name)

@@ -46,6 +46,11 @@ class Run:
         """What `finish` wrote, or None for a run that is not finished."""
         return read_json(self.folder / "summary.json")
 
+    def is_complete(self) -> bool:
+        """Whether it is finished, with all its folds: there may have been no time for some."""
+        about = self.summary()
+        return about is not None and about.get("complete", True)
+
     def description(self) -> dict[str, Any]:
         """All that the result depends on; see `open_run`. Raises UserError where it cannot be read."""
         about = read_json(self.folder / "config.json")

@@ -1,7 +1,8 @@
 """What a command's stages share: the competition, its data, the device, and how a run is made of options."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Context:
     wanted, raw : where the raw files come from, as for `find_source`.
     on_bad_image : what is done with images that cannot be read, as for `prepare`.
     wanted_device : what computes, as for `named_device`.
+    began : when the command began, in seconds since 1970.
     """
 
     competition: Competition
@@ -41,6 +43,7 @@ class Context:
     raw: Path | None = None
     on_bad_image: OnBadImage = "error"
     wanted_device: str = "auto"
+    began: float = field(default_factory=time.time)
 
     @cached_property
     def source(self) -> Source:

@@ -8,6 +8,7 @@ from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import say
 from pipeline.config.config import Config, Ensemble, members_of
 from pipeline.config.limits import option
+from pipeline.experiment.clock import Clock, check_hours
 from pipeline.experiment.combine import options_of
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.teachers import refuse_unknown_teachers
@@ -31,8 +32,10 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
     UserError : there is no such config, values that do not go together, an option that would do nothing.
     """
     names = options.names
-    if isinstance(options, RunOptions) and options.run is not None:
-        _refuse_config(options, context)
+    if isinstance(options, RunOptions):
+        check_hours(options.hours)
+        if options.run is not None:
+            _refuse_config(options, context)
     if len(names) > 1 and not several:
         raise UserError(f"this stage takes one config, not {len(names)}: compare takes several")
     for name in names:
@@ -125,8 +128,9 @@ def experiments_of(
     name : the entry; None takes the one that suits the data.
     run : an unfinished run to go on with, whose own config is taken.
     """
+    clock = Clock(options.hours if isinstance(options, RunOptions) else None, context.began)
     if run is not None:
-        return [replace(_unfinished(context, run, track), note=_note(options))]
+        return [replace(_unfinished(context, run, track), note=_note(options), clock=clock)]
     name = name or default_name(context)
     entry = context.configs[name]
     configs = changed_configs(options, context, name)
@@ -137,7 +141,7 @@ def experiments_of(
         made = _experiment(context, label, config, track)
         named = members_of(entry)[number - 1]
         changed = _typed(config, named, context.arguments)
-        found.append(replace(made, changed=changed, note=_note(options)))
+        found.append(replace(made, changed=changed, note=_note(options), clock=clock))
     return found
 
 
@@ -177,7 +181,7 @@ def _unfinished(context: Context, name: str, track: TrackConfig | None) -> Exper
     run = Run(context.runs / name)
     if not (run.folder / "config.json").exists():
         raise UserError(f"there is no run {name} in {context.runs}: name one of its folders")
-    if run.summary() is not None:
+    if run.is_complete():
         raise UserError(f"{name} is finished: the command that made it, without --run, makes a new one")
     about = run.description()
     if "members" in about:

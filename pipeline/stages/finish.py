@@ -24,13 +24,13 @@ def run_of(experiments: list[Experiment], name: str, context: Context) -> Run:
 
 
 def finished_run(experiments: list[Experiment], name: str, context: Context) -> Finished:
-    """The run of one experiment, or the mean of several. All are predicted."""
+    """The run of one experiment, or the mean of several. All are predicted, as far as there was time."""
     run = run_of(experiments, name, context)
     if len(experiments) == 1:
         return _finished(experiments[0])
     if experiments[0].note:
         tell_about(run, note=experiments[0].note)
-    members = [_finished(experiment) for experiment in experiments]
+    members = [_finished(experiment) for experiment in usable(experiments)]
     with run.lock():
         mean_of([member.run for member in members], run, context.competition)
     text = "\n".join(f"# {member.run.name}\n{member.config_text}" for member in members)
@@ -42,11 +42,21 @@ def finished_run(experiments: list[Experiment], name: str, context: Context) -> 
         folds=folds_of(run),
         histories={},
         minutes=sum(member.minutes for member in members),
+        planned=members[0].planned,
+        complete=len(members) == len(experiments) and all(member.complete for member in members),
     )
+
+
+def usable(experiments: list[Experiment]) -> list[Experiment]:
+    """The experiments that are complete, or the first one: what has its test predictions of some folds alone
+    would weigh as much as the others."""
+    complete = [one for one in experiments if one.predicted_folds() == one.fold_numbers]
+    return complete or experiments[:1]
 
 
 def _finished(experiment: Experiment) -> Finished:
     run, folds = experiment.run, folds_of(experiment.run)
+    numbers = experiment.fold_numbers
     return Finished(
         run=run,
         config_name=experiment.name,
@@ -55,6 +65,8 @@ def _finished(experiment: Experiment) -> Finished:
         folds=folds,
         histories=experiment.histories(),
         minutes=experiment.minutes(),
+        planned=len(numbers),
+        complete=experiment.predicted_folds() == numbers,
         saliency=saliency_of(
             run,
             experiment.config.train.keep,
@@ -104,7 +116,9 @@ def deliver_again(
 def _delivered(run: Run, context: Context) -> Path | None:
     path = context.submissions / f"{run.name}.csv"
     about = run.summary()
-    whole = about is not None and path.is_file() and file_hash(path) == about.get("sha256")
+    whole = (
+        about is not None and run.is_complete() and path.is_file() and file_hash(path) == about.get("sha256")
+    )
     known = read_ledger(context.submissions / "ledger.csv")
     return path if whole and (known["run"] == run.name).any() else None
 

@@ -89,3 +89,6 @@ class RunOptions(ConfigOptions, SourceOptions, TrackOptions, ComputeOptions, Not
 
     run: str | None = None
     """Go on with this unfinished run, under today's code, which it records; its config is its own."""
+    hours: float | None = None
+    """Wall time for the whole command. What fits is planned from measured speed: fewer epochs first, then no
+    test-time augmentation, then fewer folds. Part of what the run is. No limit without it."""

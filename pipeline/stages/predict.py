@@ -1,11 +1,13 @@
 """Predict with every fold, training what is not trained yet; with --images, any folder of new images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import UserError
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.work import finish
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
 from pipeline.stages.options import OutOptions, RunOptions
@@ -40,12 +42,20 @@ def run(context: Context, options: Options) -> str:
 
 
 def predict_all(experiments: list[Experiment], after_fold: Callable[[], None] = lambda: None) -> None:
-    """Train and predict what is missing of each.
+    """Train and predict what is missing of each, as far as there is time.
 
     Parameters
     ----------
     after_fold : called as soon as a fold is predicted.
     """
-    for experiment in experiments:
-        with experiment.run.lock():
-            experiment.finish(after_fold)
+    with held(experiments):
+        finish(experiments, after_fold)
+
+
+@contextmanager
+def held(experiments: list[Experiment]) -> Iterator[None]:
+    """Hold the runs of all; raises UserError where another process does."""
+    with ExitStack() as stack:
+        for one in experiments:
+            stack.enter_context(one.run.lock())
+        yield

@@ -13,7 +13,7 @@ from pipeline.experiment.combine import folds_of, mean_of
 from pipeline.experiment.experiment import Experiment
 from pipeline.runs.run import Run, read_json
 from pipeline.stages.context import Context
-from pipeline.stages.finish import run_of
+from pipeline.stages.finish import run_of, usable
 
 SO_FAR = "so_far.json"
 """In a run's folder: which folds its submission was made of before it was finished."""
@@ -39,7 +39,7 @@ class SoFar:
         What the last of these submissions cannot be made without may yet come with the next fold, as a class
         that one fold lacks: it is told, and nothing else happens.
         """
-        there = {one.run.name: one.predicted_folds() for one in self._begun()}
+        there = {one.run.name: one.predicted_folds() for one in usable(self.experiments)}
         if not any(there.values()) or self._are_all(there):
             return
         run = run_of(self.experiments, self.name, self.context)
@@ -62,12 +62,6 @@ class SoFar:
         if self.out:
             copy_out(path, self.out)
         say(f"submission so far: {path}")
-
-    def _begun(self) -> list[Experiment]:
-        """The experiments that are complete, or the first one: what has its test predictions of some folds
-        alone would weigh as much as the others."""
-        complete = [one for one in self.experiments if one.predicted_folds() == one.fold_numbers]
-        return complete or self.experiments[:1]
 
     def _are_all(self, there: dict[str, list[int]]) -> bool:
         return all(there.get(one.run.name) == one.fold_numbers for one in self.experiments)

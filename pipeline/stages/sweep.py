@@ -16,6 +16,7 @@ from pipeline.base.progress import say
 from pipeline.config.config import Config, Ensemble
 from pipeline.config.limits import option
 from pipeline.delivery.deliver import kept_scores
+from pipeline.experiment.clock import check_hours
 from pipeline.experiment.experiment import Experiment
 from pipeline.search.page import Full, entry_of, write_sweep
 from pipeline.search.space import changed, check_space, read_space, told
@@ -61,8 +62,7 @@ def _check_numbers(options: Options) -> None:
     for name in ("trials", "best"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} is {getattr(options, name)}, and must be at least 1")
-    if options.hours is not None and not (math.isfinite(options.hours) and options.hours > 0):
-        raise UserError(f"--hours is {options.hours}, and must be above 0")
+    check_hours(options.hours)
 
 
 def _space_file(context: Context, options: Options) -> Path:

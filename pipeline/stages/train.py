@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from pipeline.experiment.work import train
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
 from pipeline.stages.options import RunOptions
+from pipeline.stages.predict import held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +17,6 @@ class Options(RunOptions):
 def run(context: Context, options: Options) -> str:
     """Train."""
     experiments = experiments_of(options, context, options.name, options.track, options.run)
-    for experiment in experiments:
-        with experiment.run.lock():
-            experiment.train()
+    with held(experiments):
+        train(experiments)
     return "runs: " + " ".join(str(experiment.run.folder) for experiment in experiments)

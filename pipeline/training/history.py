@@ -47,18 +47,9 @@ def best_epoch(history: Sequence[Epoch], metric: Metric) -> int:
 
 def has_no_patience(history: Sequence[Epoch], config: TrainConfig, metric: Metric) -> bool:
     """Whether there was no better score for `patience` epochs."""
-    return config.patience is not None and len(history) - best_epoch(history, metric) >= config.patience
-
-
-def has_no_time(history: Sequence[Epoch], config: TrainConfig) -> bool:
-    """Whether another epoch would exceed the time limit."""
-    seconds = [row.seconds for row in history]
-    return config.max_minutes is not None and sum(seconds) + max(seconds) > 60 * config.max_minutes
-
-
-def is_cut(history: Sequence[Epoch], config: TrainConfig, metric: Metric) -> bool:
-    """Whether it was the time limit that ended training, so that another limit would give other weights."""
-    return len(history) < config.epochs and not has_no_patience(history, config, metric)
+    if config.patience is None or not history:
+        return False
+    return len(history) - best_epoch(history, metric) >= config.patience
 
 
 def save_history(history: Sequence[Epoch], folder: Path) -> None:

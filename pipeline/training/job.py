@@ -1,6 +1,6 @@
 """The work of one fold, small enough to be sent to another process, device or machine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +20,7 @@ from pipeline.inputs.table import Fitted
 from pipeline.networks.joint import Batch
 from pipeline.training.history import Epoch
 from pipeline.training.lessons import Lessons
+from pipeline.training.pace import Pace, Unhurried
 from pipeline.training.sampling import drawing_weights
 
 
@@ -62,6 +63,7 @@ class FoldJob:
     listener : keeps a log elsewhere.
     pseudo : predictions of the test images, whose mean joins the training images.
     distill : out-of-fold predictions of the training images, which their targets move towards.
+    pace : how many epochs there are; those of the config where it is None.
     """
 
     competition: Competition
@@ -74,6 +76,11 @@ class FoldJob:
     listener: Listener = field(default_factory=NoListener)
     pseudo: tuple[Path, ...] = ()
     distill: Path | None = None
+    pace: Pace | None = None
+
+    def epochs(self, history: Sequence[Epoch]) -> int:
+        """How many there are to be, as of now, after those in `history`."""
+        return (self.pace or Unhurried(self.config.train)).epochs(history)
 
     def seed(self, epoch: int) -> int:
         """Seed of one epoch (0: of the initial weights), a function of the config's seed, the fold and the

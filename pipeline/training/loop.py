@@ -26,7 +26,7 @@ from pipeline.prediction.request import Request, images_at_once
 from pipeline.tasks.task import Mixer, Objective, measuring
 from pipeline.training.averaging import Snapshots, average, choose
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.history import Epoch, best_epoch, has_no_patience, has_no_time, save_history
+from pipeline.training.history import Epoch, best_epoch, has_no_patience, save_history
 from pipeline.training.job import FoldJob, FoldLog, OpenJob
 from pipeline.training.session import Session
 
@@ -109,11 +109,11 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
     _announce(fold)
     log = log or FoldLog()
     log.begun(group_rows(session.groups, config))
-    for epoch in range(len(session.history), config.epochs):
-        if is_over(job, session):
-            say(f"fold {job.fold}: stopped after epoch {epoch} of {config.epochs}")
+    while (epoch := len(session.history)) < (epochs := job.epochs(session.history)):
+        if has_no_patience(session.history, config, metric):
+            say(f"fold {job.fold}: stopped after epoch {epoch} of {epochs}")
             break
-        session.history.append(_epoch(fold, epoch))
+        session.history.append(_epoch(fold, epoch, epochs))
         if best_epoch(session.history, metric) == epoch + 1:
             _checkpoint(fold, session.weights()).save(best)
         if snapshots:
@@ -182,8 +182,7 @@ def _average(fold: Started, snapshots: Snapshots) -> None:
     found = score(chosen)
     say(f"fold {job.fold}: the mean of the epochs {name_some(chosen)}: {metric.name} {found:.4f}")
     _checkpoint(fold, session.weights()).save(job.folder / f"{config.keep}.pt")
-    if len(session.history) == config.epochs or has_no_patience(session.history, config, metric):
-        snapshots.remove()  # after a time limit they stay, for training may go on
+    snapshots.remove()
 
 
 def _one_pass(fold: Started) -> None:
@@ -195,18 +194,18 @@ def _one_pass(fold: Started) -> None:
             fold.objective(session.model, images, targets)
 
 
-def _epoch(fold: Started, epoch: int) -> Epoch:
-    """Train and validate once, and say how it went."""
+def _epoch(fold: Started, epoch: int, epochs: int) -> Epoch:
+    """Train and validate once, of so many times, and say how it went."""
     job, config, metric = fold.job, fold.job.config.train, fold.job.competition.metric
     started = time.monotonic()
-    loss, lr = _train_epoch(fold, epoch)
+    loss, lr = _train_epoch(fold, epoch, epochs)
     trained = time.monotonic()
     score, valid_loss = validate(fold), held_out_loss(fold)
     seconds = time.monotonic() - started
     rate = len(fold.batches) * fold.batches.batch_size / (trained - started)
-    left = round((config.epochs - epoch - 1) * seconds)
+    left = round((epochs - epoch - 1) * seconds)
     say(
-        f"fold {job.fold}  epoch {epoch + 1}/{config.epochs}  loss {loss:.4f}  valid {valid_loss:.4f}  "
+        f"fold {job.fold}  epoch {epoch + 1}/{epochs}  loss {loss:.4f}  valid {valid_loss:.4f}  "
         f"lr {lr:.2g}  {metric.name} {score:.4f}  {rate:,.0f} images/s  ETA {left // 60}:{left % 60:02}"
     )
     if math.isnan(score) and config.keep == "best":
@@ -222,8 +221,8 @@ def _epoch(fold: Started, epoch: int) -> Epoch:
     )
 
 
-def _train_epoch(fold: Started, epoch: int) -> tuple[float, float]:
-    """One pass over the training rows; returns the mean loss and the last learning rate."""
+def _train_epoch(fold: Started, epoch: int, epochs: int) -> tuple[float, float]:
+    """One pass over the training rows, of so many; returns the mean loss and the last learning rate."""
     job, session, batches, config = fold.job, fold.session, fold.batches, fold.job.config.train
     count, device = len(batches), fold.open.device.type
     steps = math.ceil(count / config.accumulate)
@@ -232,7 +231,7 @@ def _train_epoch(fold: Started, epoch: int) -> tuple[float, float]:
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
         for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
             step = epoch * steps + number // config.accumulate
-            lr = session.set_lr(step, config.epochs * steps, config)
+            lr = session.set_lr(step, epochs * steps, config)
             images, targets = fold.mixer(images, targets)
             with torch.autocast(device, session.dtype, enabled=session.dtype is not None):
                 loss = fold.objective(session.model, images, targets)
@@ -321,14 +320,6 @@ def held_out_loss(fold: Started) -> float:
             total += fold.objective(model, images, targets).item() * number
             count += number
     return total / max(1, count)
-
-
-def is_over(job: FoldJob, session: Session) -> bool:
-    """Whether to stop early: no better score for `patience` epochs, or no time for another epoch."""
-    config, history = job.config.train, session.history
-    if not history:
-        return False
-    return has_no_patience(history, config, job.competition.metric) or has_no_time(history, config)
 
 
 def _announce(fold: Started) -> None:

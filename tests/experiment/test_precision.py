@@ -13,6 +13,7 @@ from pipeline.base.paths import Paths
 from pipeline.config.groups import Precision
 from pipeline.experiment import precision
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.work import finish
 from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import TINY
 from tests.training.small import few
@@ -131,7 +132,7 @@ def test_predictions_in_bf16_are_those_of_float32_within_its_rounding(experiment
     rounded = experiment("off", "on", lr=0.05)
     frames = []
     for one in (exact, rounded):
-        one.finish()
+        finish([one])
         frames.append(pd.read_parquet(one.run.folder / "test.parquet").set_index("image_id"))
     difference = (frames[0] - frames[1]).abs().to_numpy().max()
     assert 0 < difference < 0.02

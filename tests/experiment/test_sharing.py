@@ -21,6 +21,7 @@ from pipeline.experiment.sharing import (
     prediction_is_there,
     take_predictions,
 )
+from pipeline.experiment.work import finish, train
 from pipeline.runs.run import read_frame, save_frame
 from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.helpers import TINY
@@ -91,7 +92,7 @@ def files_of(experiment: Experiment, *names: str) -> list[bytes]:
 )
 def test_a_fold_is_taken_where_only_what_training_does_not_use_differs(make, trainings, capsys, changes):
     first, second = make(), make(**changes)
-    first.train()
+    train([first])
     second.train_fold(0)
     assert trainings == [0]
     assert files_of(first, "last.pt", "history.csv") == files_of(second, "last.pt", "history.csv")
@@ -111,15 +112,15 @@ def test_a_fold_is_taken_where_only_what_training_does_not_use_differs(make, tra
     ids=["lr", "seed", "split", "augment", "model"],
 )
 def test_a_fold_is_trained_where_its_training_differs(make, trainings, changes):
-    make().train()
+    train([make()])
     make(**changes).train_fold(0)
     assert trainings == [0, 0]
 
 
 def test_predictions_are_taken_with_the_folds(make, trainings, capsys):
     first, second = make(folds={"use": 2}), make()
-    first.finish()
-    second.finish()
+    finish([first])
+    finish([second])
     assert trainings == [0, 1]
     said = capsys.readouterr().err
     assert f"fold 0: oof predictions taken from {first.run.name}" in said
@@ -130,17 +131,17 @@ def test_predictions_are_taken_with_the_folds(make, trainings, capsys):
 
 def test_a_fold_cut_by_its_time_limit_is_taken_only_under_the_same_limit(make, trainings):
     cut = {"train": {"max_minutes": 1e-9}}
-    make(**cut).train()
-    make(**cut, predict={"shift": 2}).train()
+    train([make(**cut)])
+    train([make(**cut, predict={"shift": 2})])
     assert trainings == [0]
-    make().train()
-    make(train={"max_minutes": 2e-9}).train()
+    train([make()])
+    train([make(train={"max_minutes": 2e-9})])
     assert trainings == [0, 0], "that is trained by now, and to its end"
 
 
 def test_a_limit_counts_also_where_there_is_patience(make, trainings):
-    make(train={"max_minutes": 1e-9, "patience": 5}).train()
-    make(train={"patience": 5}).train()
+    train([make(train={"max_minutes": 1e-9, "patience": 5})])
+    train([make(train={"patience": 5})])
     assert trainings == [0, 0]
 
 
@@ -149,12 +150,12 @@ def test_a_limit_counts_also_where_there_is_patience(make, trainings):
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"epoch,loss\n1,2\n"])
 def test_a_damaged_history_is_made_again_from_the_checkpoint(make, capsys, content):
-    make().finish()
+    finish([make()])
     path = make().run.fold(0) / "history.csv"
     before = path.read_bytes()
     path.write_bytes(content)
     capsys.readouterr()
-    make().finish()
+    finish([make()])
     assert path.read_bytes() == before and "epoch 1/2" not in capsys.readouterr().err
     assert list(make().histories()) == ["fold 0"] and make().minutes() > 0
 
@@ -162,62 +163,62 @@ def test_a_damaged_history_is_made_again_from_the_checkpoint(make, capsys, conte
 @pytest.mark.parametrize("split", ["oof", "test"])
 @pytest.mark.parametrize("content", [b"", b"PAR1rubbish"])
 def test_damaged_predictions_of_a_fold_are_made_again(make, trainings, split, content):
-    make().finish()
+    finish([make()])
     paths = [make().run.fold(0) / f"{split}.parquet", make().run.folder / f"{split}.parquet"]
     before = [path.read_bytes() for path in paths]
     for path in paths:
         path.write_bytes(content)
-    make().finish()
+    finish([make()])
     assert [path.read_bytes() for path in paths] == before and trainings == [0]
 
 
 @pytest.mark.parametrize("name", ["trained.json", "predicted.json"])
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"oof": 1, "identity": 2, "files": []}'])
 def test_what_a_fold_says_of_itself_may_be_damaged(make, capsys, name, content):
-    make().finish()
+    finish([make()])
     path = make().run.fold(0) / name
     before = json.loads(path.read_text())
     path.write_text(content)
     capsys.readouterr()
-    make(predict={"shift": 2}).finish()  # looks at it, too
-    make().finish()
+    finish([make(predict={"shift": 2})])  # looks at it, too
+    finish([make()])
     assert before.items() <= json.loads(path.read_text()).items()
 
 
 def test_a_damaged_checkpoint_is_named_and_after_that_trained_again(make, trainings):
-    make().train()
+    train([make()])
     path = make().run.fold(0) / "last.pt"
     before = path.read_bytes()
     path.write_bytes(b"rubbish")
     with pytest.raises(UserError, match=r"fold0/last\.pt is no checkpoint .*: delete it to train again"):
-        make().train()
+        train([make()])
     path.unlink()
-    make().finish()
+    finish([make()])
     assert trainings == [0, 0, 0] and len(path.read_bytes()) == len(before)
 
 
 def test_a_damaged_checkpoint_of_another_run_is_not_taken(make, trainings):
-    make().train()
+    train([make()])
     (make().run.fold(0) / "last.pt").write_bytes(b"rubbish")
-    make(predict={"shift": 2}).finish()
+    finish([make(predict={"shift": 2})])
     assert trainings == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["config.json", "folds.parquet", "options.json"])
 def test_a_damaged_file_of_another_run_is_in_nobodys_way(make, name, capsys):
-    make().finish()
+    finish([make()])
     (make().run.folder / name).write_text("rubbish")
-    make(train={"lr": 0.05}).finish()
+    finish([make(train={"lr": 0.05})])
     assert ("cannot be read, so that run is left out" in capsys.readouterr().err) == (name == "config.json")
 
 
 def test_damaged_folds_are_assigned_again(make, tmp_path, data):
-    make().train()
+    train([make()])
     (path,) = (tmp_path / "data" / "cifar10" / "folds").iterdir()
     before = path.read_bytes()
     for one in (path, make().run.folder / "folds.parquet"):
         one.write_text("rubbish")
-    make().finish()
+    finish([make()])
     assert path.read_bytes() == before
     assert len(pd.read_parquet(make().run.folder / "folds.parquet")) == len(data.train)
 
@@ -270,11 +271,11 @@ def test_a_run_that_went_on_under_other_code_shares_its_folds_with_none(make, tr
     code = description.training_code
     monkeypatch.setattr(description, "training_code", lambda *given: code(*given) | {"x.py": "0"})
     goes_on = replace(make(folds={"use": 2}), unfinished=first.run)
-    goes_on.train()
+    train([goes_on])
     assert trainings == [0, 0, 1], "the finished fold is opened, and has no epoch left"
     (entry,) = json.loads((first.run.folder / "continued.json").read_text())
     assert entry["changes"] == ["other code: x.py"]
-    make().train()
+    train([make()])
     assert trainings == [0, 0, 1, 0]
 
 

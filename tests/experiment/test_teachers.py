@@ -14,6 +14,7 @@ from pipeline.base.paths import Paths
 from pipeline.competition.prepared import FRAMES, Prepared, open_prepared, seal
 from pipeline.config.teachers import DistillConfig, PseudoConfig
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.work import finish
 from pipeline.frame.values import frame_of
 from pipeline.inputs.batches import Images, JoinedImages
 from pipeline.runs.run import Run, read_frame, save_frame
@@ -150,7 +151,7 @@ class TestPseudoLabels:
         pupil = make(
             pseudo=PseudoConfig(run=teacher.name, kind="soft"), distill=DistillConfig(run=teacher.name)
         )
-        pupil.finish()
+        finish([pupil])
         said = capsys.readouterr().err
         assert "fold 0: cifarnet_for_tests on cpu, float32, 42 images to learn from, 30 to measure on" in said
         assert "12 of 12 test images added with their soft pseudo-labels" in said
@@ -159,9 +160,8 @@ class TestPseudoLabels:
         first = [path.read_bytes() for path in files]
         (pupil.run.fold(0) / "last.pt").unlink()
         (pupil.run.fold(0) / "test.parquet").unlink()
-        make(
-            pseudo=PseudoConfig(run=teacher.name, kind="soft"), distill=DistillConfig(run=teacher.name)
-        ).finish()
+        again = PseudoConfig(run=teacher.name, kind="soft")
+        finish([make(pseudo=again, distill=DistillConfig(run=teacher.name))])
         assert [path.read_bytes() for path in files] == first
 
 

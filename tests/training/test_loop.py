@@ -14,7 +14,7 @@ from pipeline.inputs.preprocess import normalise
 from pipeline.metrics.usual import ACCURACY, LOG_LOSS
 from pipeline.tasks.classification.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.history import Epoch, best_epoch, is_cut, read_history, save_history
+from pipeline.training.history import Epoch, best_epoch, read_history, save_history
 from pipeline.training.job import FoldJob
 from pipeline.training.loop import train_fold
 from pipeline.training.session import Session
@@ -140,24 +140,12 @@ def test_the_metrics_direction_says_which_epoch_is_best():
     assert best_epoch(history, LOG_LOSS) == 1
 
 
-def test_only_what_a_time_limit_ended_counts_as_cut():
-    """Another limit would go on; patience and the last epoch would end it all the same."""
-    for patience in (None, 2):
-        config = TrainConfig(epochs=4, patience=patience, max_minutes=1.0)
-        assert is_cut(_history(0.3, 0.9, 0.5), config, ACCURACY)
-        assert not is_cut(_history(0.3, 0.9, 0.5, 0.6), config, ACCURACY)
-    assert not is_cut(_history(0.9, 0.5, 0.6), config, ACCURACY)
-
-
-def test_patience_and_the_time_limit_end_a_fold_early(job):
+def test_patience_ends_a_fold_early(job):
     impatient = replace(BASIC, train=replace(BASIC.train, epochs=50, lr=0.0, patience=2))
     train_fold(job(impatient, "patience"))
     history = read_history(job(impatient, "patience").folder)
     best = max(history, key=lambda row: (row.score, -row.epoch)).epoch
     assert len(history) == best + 2
-    hurried = replace(BASIC, train=replace(BASIC.train, epochs=50, max_minutes=1e-6))
-    train_fold(job(hurried, "time"))
-    assert len(read_history(job(hurried, "time").folder)) == 1
 
 
 def test_a_history_survives_its_file_and_a_damaged_one_is_named(tmp_path):

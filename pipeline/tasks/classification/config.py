@@ -75,6 +75,11 @@ class Config(ExclusiveConfig):
         config = cast(PredictConfig, super().predicting())
         return config if self.model.head == "arcface" else replace(config, knn=0.0)
 
+    def without_views(self) -> PredictConfig:
+        """See Config; neighbours stay."""
+        asked = self.predicting()
+        return replace(asked.plain(), knn=asked.knn, neighbours=asked.neighbours)
+
     def unused(self) -> dict[str, dict[str, str]]:
         """See Config; without embeddings there are no neighbours."""
         found = super().unused()

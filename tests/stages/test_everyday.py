@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from competitions.cifar10 import sample
@@ -122,7 +123,9 @@ class TestExportModel:
             [np.asarray(Image.open(folder / "raw" / "test" / f"{n}.png")) for n in wanted.index]
         )
         (found,) = session.run(None, {"images": images})
-        np.testing.assert_allclose(found, wanted[about["classes"]], atol=1e-4)
+        # A GPU convolves in TF32, which has ten bits.
+        tolerance = 1e-3 if torch.cuda.is_available() else 1e-4
+        np.testing.assert_allclose(found, wanted[about["classes"]], atol=tolerance)
 
     def test_a_size_is_for_networks_of_one_size(self, folder, capfd):
         assert "takes any: leave it out" in refused(capfd, "export-model", "--size", "32", "32")

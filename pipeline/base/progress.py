@@ -26,6 +26,20 @@ KEPT = "warnings.txt"
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 
 
+_plainly: ContextVar[bool] = ContextVar("plainly", default=False)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Around work of one process among several: plain lines also in a terminal, for bars would overwrite one
+    another."""
+    token = _plainly.set(True)
+    try:
+        yield
+    finally:
+        _plainly.reset(token)
+
+
 def say(text: str) -> None:
     """Print one line for the person watching. stdout is left to results. A warning is also kept in the folder
     that is worked on, see `warnings_kept`."""
@@ -71,7 +85,7 @@ class Advance(Protocol):
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
     """Yield ``advance(n, note)``; shows the amount done, its rate, the time left and the last note."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not _plainly.get():
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -167,6 +167,23 @@ class Experiment:
         audit_folds(self.data.train, folds, grouped=split.scheme in ("group", "stratified_group"))
         return self.data.train[["image_id"]].merge(folds, on="image_id", validate="one_to_one")
 
+    def settle(self) -> None:
+        """Find out all that the folds have in common, before they are sent to other processes."""
+        self.job(self.fold_numbers[0])
+        self._tell_commit()
+
+    def _tell_commit(self) -> None:
+        if not about_run(self.run).git_sha:
+            module = Path(inspect.getfile(type(self.competition)))
+            tell_about(self.run, git_sha=git_sha(code_folders(module)))
+
+    def on(self, device: str) -> "Experiment":
+        """The same on another device, with what is known of it already."""
+        other = replace(self, device=device)
+        known = [name for name, value in vars(type(self)).items() if isinstance(value, cached_property)]
+        vars(other).update({name: vars(self)[name] for name in known if name in vars(self)})
+        return other
+
     @property
     def fold_numbers(self) -> list[int]:
         """The folds this config trains."""
@@ -236,9 +253,7 @@ class Experiment:
             say(f"fold {fold}: taken from {other.parent.name}, where it was trained")
             take_weights(other, folder)
         else:
-            if not about_run(self.run).git_sha:
-                module = Path(inspect.getfile(type(self.competition)))
-                tell_about(self.run, git_sha=git_sha(code_folders(module)))
+            self._tell_commit()
             pace = self.clock.pace(self.run.name, fold, folder, train, self._measure)
             job = replace(self.job(fold), pace=pace)
             with job.listener.fold(fold, self.config.to_json()) as log:

@@ -3,12 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.base.progress import say, warnings_kept
 from pipeline.experiment.experiment import Experiment
 from pipeline.training.plan import Seconds
+
+Measured = dict[str, Seconds]
+"""What the parts of folds took, by a name of their options; see `pipeline.experiment.clock`."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,16 @@ class FoldWork:
     fold: int
     predict: bool
 
-    def __call__(self) -> dict[str, Seconds]:
+    def __call__(self) -> Measured:
         """Do it; returns what was measured."""
         one = self.experiment
         with warnings_kept(one.run.folder):
             (one.predict_fold if self.predict else one.train_fold)(self.fold)
         return one.clock.measured
+
+    def on(self, device: str) -> "FoldWork":
+        """The same on another device."""
+        return replace(self, experiment=self.experiment.on(device))
 
     @property
     def is_done(self) -> bool:
@@ -43,8 +50,12 @@ class Crew(Protocol):
 
     size: int
 
-    def submit(self, work: FoldWork) -> "Future[dict[str, Seconds]]":
+    def submit(self, work: FoldWork) -> "Future[Measured]":
         """Begin a job; no more than `size` are begun at once."""
+        ...
+
+    def result(self, future: "Future[Measured]") -> Measured:
+        """What a job returned. Raises what it raised, and UserError where whoever did it has ended."""
         ...
 
 
@@ -53,11 +64,15 @@ class Alone:
 
     size = 1
 
-    def submit(self, work: FoldWork) -> "Future[dict[str, Seconds]]":
+    def submit(self, work: FoldWork) -> "Future[Measured]":
         """See Crew; it is done on return. Raises what the job raises."""
-        future: Future[dict[str, Seconds]] = Future()
+        future: Future[Measured] = Future()
         future.set_result(work())
         return future
+
+    def result(self, future: "Future[Measured]") -> Measured:
+        """See Crew."""
+        return future.result()
 
 
 def finish(
@@ -87,7 +102,10 @@ def _do(experiments: Sequence[Experiment], predict: bool, after_fold: Callable[[
     waiting = deque(work for work in all_work if not work.is_done)
     if len(waiting) < len(all_work):
         after_fold()
-    begun, running = 0, set[Future[dict[str, Seconds]]]()
+    if crew.size > 1:
+        for work in waiting:
+            work.experiment.settle()
+    begun, running = 0, set[Future[Measured]]()
     clock = experiments[0].clock
     while waiting or running:
         while waiting and len(running) < crew.size:
@@ -106,6 +124,6 @@ def _do(experiments: Sequence[Experiment], predict: bool, after_fold: Callable[[
             running.add(crew.submit(work))
         done, running = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            clock.measured |= future.result()
+            clock.measured |= crew.result(future)
             with clock.between():
                 after_fold()

@@ -17,7 +17,8 @@ from pipeline.runs.run import Run
 from pipeline.stages.context import Context
 from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions
 from pipeline.stages.parse import parse
-from pipeline.track.wandb_log import TrackConfig, Tracker
+from pipeline.stages.workers import check_workers
+from pipeline.track.wandb_log import TrackConfig, Tracking
 
 
 def check_values(options: ConfigOptions, context: Context, several: bool) -> None:
@@ -34,6 +35,7 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
     names = options.names
     if isinstance(options, RunOptions):
         check_hours(options.hours)
+        check_workers(options)
         if options.run is not None:
             _refuse_config(options, context)
     if len(names) > 1 and not several:
@@ -200,7 +202,7 @@ def _experiment(context: Context, label: str, config: Config, track: TrackConfig
     slug = context.competition.slug
     options: dict[str, Any] = {}
     if track is not None:
-        options["listener"] = lambda run: Tracker(track, slug, run.name, run.folder)
+        options["listener"] = Tracking(track, slug)
     return Experiment(
         competition=context.competition,
         name=label,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -84,7 +84,18 @@ class ComputeOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(ConfigOptions, SourceOptions, TrackOptions, ComputeOptions, NoteOptions):
+class WorkerOptions(Options):
+    """How many folds are trained at once. It changes no result, but for rounding by --worker-cores."""
+
+    workers: int | Literal["auto"] = "auto"
+    """Folds that are trained at once, each in a process of its own. auto: one on each GPU; on the CPU one, or
+    as many as have their --worker-cores."""
+    worker_cores: int | None = None
+    """Threads that each worker computes with. None: the cores, shared equally."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WorkerOptions, ConfigOptions, SourceOptions, TrackOptions, ComputeOptions, NoteOptions):
     """An experiment that becomes a run."""
 
     run: str | None = None

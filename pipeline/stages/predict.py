@@ -1,17 +1,18 @@
 """Predict with every fold, training what is not trained yet; with --images, any folder of new images."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import UserError
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.work import finish
+from pipeline.experiment.work import Alone, Crew, finish
 from pipeline.stages.context import Context
 from pipeline.stages.experiments import experiments_of
 from pipeline.stages.options import OutOptions, RunOptions
 from pipeline.stages.predict_folder import check_folder, predict_folder
+from pipeline.stages.workers import crew_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +38,24 @@ def run(context: Context, options: Options) -> str:
     if options.images is not None:
         return predict_folder(context, options.images, options.run, options.out, options.on_bad_image)
     experiments = experiments_of(options, context, options.name, options.track, options.run)
-    predict_all(experiments)
+    predict_all(experiments, crew=crew_of(options, context, experiments))
     return "runs: " + " ".join(str(experiment.run.folder) for experiment in experiments)
 
 
-def predict_all(experiments: list[Experiment], after_fold: Callable[[], None] = lambda: None) -> None:
+def predict_all(
+    experiments: list[Experiment],
+    after_fold: Callable[[], None] = lambda: None,
+    crew: AbstractContextManager[Crew] | None = None,
+) -> None:
     """Train and predict what is missing of each, as far as there is time.
 
     Parameters
     ----------
     after_fold : called as soon as a fold is predicted.
+    crew : who does it; this process by default.
     """
-    with held(experiments):
-        finish(experiments, after_fold)
+    with held(experiments), crew or nullcontext(Alone()) as workers:
+        finish(experiments, after_fold, workers)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pipeline.stages.options import OutOptions, RunOptions
 from pipeline.stages.predict import predict_all
 from pipeline.stages.so_far import SoFar
 from pipeline.stages.upload import upload_unasked
+from pipeline.stages.workers import crew_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ def run(context: Context, options: Options) -> str:
     chosen = run_of(experiments, name, context)
     path = deliver_again(chosen, context, options.out, options.format, options.note)
     if path is None:
-        predict_all(experiments, SoFar(experiments, name, context, options.out).deliver)
+        so_far = SoFar(experiments, name, context, options.out)
+        predict_all(experiments, so_far.deliver, crew_of(options, context, experiments))
         finished = finished_run(experiments, name, context)
         path = deliver_run(finished, context, options.track, options.out, options.format)
     upload_unasked(context, options.track, chosen.name)  # last: what Kaggle says is no part of the result

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from pipeline.base.progress import say
+from pipeline.runs.run import Run
 from pipeline.training.job import Epoch, FoldLog
 
 INIT_SECONDS = 20
@@ -39,6 +40,23 @@ class TrackConfig:
     """User or team on wandb; None is the login's own."""
     artifacts: Literal["none", "submission", "all"] = "submission"
     """What is stored on wandb as artifacts; all: the checkpoints too."""
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Makes the logs of runs; it can be pickled, as its logs can.
+
+    Attributes
+    ----------
+    slug : the competition.
+    """
+
+    config: TrackConfig
+    slug: str
+
+    def __call__(self, run: Run) -> "Tracker":
+        """The log of a run."""
+        return Tracker(self.config, self.slug, run.name, run.folder)
 
 
 @dataclass

@@ -1,0 +1,49 @@
+"""How many folds are trained at once, and where."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import say
+from pipeline.experiment.crew import processes, threads
+from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.work import Alone, Crew
+from pipeline.stages.context import Context
+from pipeline.stages.options import WorkerOptions
+
+
+def check_workers(options: WorkerOptions) -> None:
+    """Raise UserError for numbers that are none."""
+    for name, value in (("workers", options.workers), ("worker-cores", options.worker_cores)):
+        if isinstance(value, int) and value < 1:
+            raise UserError(f"--{name} is {value}, and must be at least 1")
+
+
+@contextmanager
+def crew_of(options: WorkerOptions, context: Context, experiments: Sequence[Experiment]) -> Iterator[Crew]:
+    """Who trains the folds of these experiments: this process, or others that it starts."""
+    jobs = sum(len(one.fold_numbers) for one in experiments)
+    devices = devices_of(options, context)[:jobs]
+    if len(devices) == 1:
+        with threads(options.worker_cores):
+            yield Alone()
+        return
+    cores = options.worker_cores or max(1, (os.cpu_count() or 1) // len(devices))
+    say(f"{len(devices)} folds at once: on {', '.join(devices)}, {cores} threads each")
+    with processes(devices, cores) as crew:
+        yield crew
+
+
+def devices_of(options: WorkerOptions, context: Context) -> list[str]:
+    """The device of each worker, as torch names them."""
+    there = [str(context.device)]
+    if context.wanted_device == "auto" and context.device.type == "cuda":
+        there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    count = options.workers
+    if count == "auto":
+        on_cpu = (os.cpu_count() or 1) // options.worker_cores if options.worker_cores else 1
+        count = max(1, on_cpu) if context.device.type == "cpu" else len(there)
+    return [there[number % len(there)] for number in range(count)]

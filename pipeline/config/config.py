@@ -10,6 +10,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import digest
 from pipeline.config.groups import AugmentConfig, FoldConfig, Group, ModelConfig, PredictConfig, TrainConfig
 from pipeline.config.limits import option
+from pipeline.config.reach import Reach
 from pipeline.config.teachers import DistillConfig, PseudoConfig
 
 
@@ -71,6 +72,10 @@ class Config:
     def without_views(self) -> PredictConfig:
         """The options of prediction without test-time augmentation."""
         return self.predict.plain()
+
+    def reach(self) -> Reach | None:
+        """How much of an image's resolution is used, in training as in prediction; None: all of it."""
+        return None
 
     def turns_squares(self) -> None:
         """Raise UserError where an input that is no square is to be turned by a quarter."""

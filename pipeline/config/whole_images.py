@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pipeline.base.errors import UserError
 from pipeline.config.groups import AugmentConfig, ImageSize, PredictConfig, sides
 from pipeline.config.limits import NATURAL, SHARE, Limit
+from pipeline.config.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,20 @@ class ViewPredict(PredictConfig):
     def plain(self) -> Self:
         """See PredictConfig."""
         return type(self)(batch_size=self.batch_size, amp=self.amp, flip=False)
+
+
+SEEN = 0.8
+"""Least share of an image's shorter side that the middle of it has with which networks are published: 0.875
+is usual, 1 is the most."""
+
+
+def whole_reach(augment: ImageAugment, fit: str, image_size: ImageSize) -> Reach:
+    """The reach of images that are looked at as a whole, or by random crops: the smallest crop still has a
+    pixel for each of the input's, but where it is drawn longer than the input."""
+    margin = augment.min_area**-0.5 if augment.crop == "resized" else 1.0
+    if fit == "center_crop":
+        margin = max(margin, 1 / SEEN)
+    return Reach.of(image_size, margin, covers=fit != "letterbox")
 
 
 def check_fit(augment: ImageAugment, predict: ViewPredict, image_size: ImageSize) -> None:

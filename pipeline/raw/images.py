@@ -10,8 +10,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from pipeline.base.errors import UserError
+from pipeline.config.reach import Reach
 from pipeline.raw.jpeg_end import with_end
 from pipeline.raw.levels import Levels, OutsideError, stored_values, to_8_bit
+from pipeline.raw.shrink import reduced, resized
 
 LIMIT_VARIABLE = "PODIUM_MAX_PIXELS"
 """Environment variable with the most pixels that an image may have; it reaches every process that decodes."""
@@ -33,7 +35,9 @@ class UnreadableImageError(UserError):
         self.reason = reason
 
 
-def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> np.ndarray:
+def read_rgb(
+    path: str | Path, image_id: str, levels: Levels | None = None, reach: Reach | None = None
+) -> np.ndarray:
     """Decode an image file to uint8 RGB of shape (height, width, 3).
 
     EXIF rotation is applied, transparency is laid over white, CMYK becomes RGB, and of several pages the
@@ -42,6 +46,7 @@ def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> n
     Parameters
     ----------
     levels : black and white of images of more than 8 bits; None where there are none.
+    reach : make a larger image as small as this; None: read all its pixels.
 
     Raises
     ------
@@ -53,12 +58,12 @@ def read_rgb(path: str | Path, image_id: str, levels: Levels | None = None) -> n
             reason = f"{path} is no readable image (it is a folder, a pipe or a device)"
             raise UnreadableImageError(image_id, reason, REPLACE)
         try:
-            return _decoded(path, path, levels)
+            return _decoded(path, path, levels, reach)
         except OSError as error:
             whole = with_end(Path(path).read_bytes()) if "truncated" in str(error) else None
             if whole is None:
                 raise
-            return _decoded(io.BytesIO(whole), path, levels)
+            return _decoded(io.BytesIO(whole), path, levels, reach)
     except UserError:
         raise
     except FileNotFoundError:
@@ -84,11 +89,17 @@ def whats_missing(image_id: str, path: str | Path) -> UnreadableImageError:
     return UnreadableImageError(image_id, f"{path} {what}", way_out)
 
 
-def _decoded(file: str | Path | io.BytesIO, path: str | Path, levels: Levels | None) -> np.ndarray:
+def _decoded(
+    file: str | Path | io.BytesIO, path: str | Path, levels: Levels | None, reach: Reach | None
+) -> np.ndarray:
     with Image.open(file) as image:
+        smaller = None if reach is None else reduced(image, reach)
+        if smaller and smaller.box:
+            return np.asarray(ImageOps.exif_transpose(smaller.brought(_to_rgb(image))))
         values = stored_values(image, path)
         if values is None:
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            pixels = np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            return resized(pixels, smaller.shape) if smaller else pixels
         alpha = (values[..., 3:] >> 8).astype("uint8") if values.ndim == 3 else None
         shallow = to_8_bit(values if values.ndim == 2 else values[..., :3], levels)
         if alpha is not None and alpha.shape[2]:
@@ -96,7 +107,8 @@ def _decoded(file: str | Path | io.BytesIO, path: str | Path, levels: Levels | N
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     turned = Image.fromarray(shallow)
     turned.getexif()[ExifTags.Base.Orientation] = orientation
-    return np.asarray(_to_rgb(ImageOps.exif_transpose(turned)))
+    pixels = np.asarray(_to_rgb(ImageOps.exif_transpose(turned)))
+    return resized(pixels, smaller.shape) if smaller else pixels
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.raw.levels import Levels, as_channels
+from pipeline.raw.shrink import resized
 from pipeline.readers.photographs import Photographs
 from pipeline.readers.reader import Reader, Row
 
@@ -140,20 +140,9 @@ class Bag(Reader):
         return np.pad(found, ((0, 0), (0, 0), (0, missing)))
 
     def _resized(self, image: np.ndarray) -> np.ndarray:
-        if self.size is None or image.shape[:2] == self.size:
+        if self.size is None:
             return image
-        height, width = self.size
-        smaller = height * width < image.shape[0] * image.shape[1]
-        method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        groups = [  # OpenCV takes four channels
-            as_channels(
-                cv2.resize(
-                    np.ascontiguousarray(image[..., start : start + 4]), (width, height), interpolation=method
-                )
-            )
-            for start in range(0, image.shape[2], 4)
-        ]
-        return np.concatenate(groups, axis=2)
+        return resized(image, self.size)
 
 
 def _is_list(cell: Any) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.base.errors import UserError
 from pipeline.base.parallel import map_ahead
+from pipeline.config.reach import Reach
 from pipeline.raw.images import REPLACE, UnreadableImageError, content_hash, whats_missing
 from pipeline.raw.levels import (
     Levels,
@@ -24,6 +25,7 @@ from pipeline.raw.levels import (
     sampled,
     to_float,
 )
+from pipeline.raw.shrink import shrunk
 from pipeline.readers.bag import PATHS, Bag
 from pipeline.readers.photographs import Photographs
 from pipeline.readers.reader import Reader, Row
@@ -68,8 +70,12 @@ class Decoding:
         count = self.reader.most * (2 * self.reader.neighbours + 1)
         return Decoding(self.reader.each, self.levels, self.channels // count)
 
-    def image(self, row: Row) -> np.ndarray:
+    def image(self, row: Row, reach: Reach | None = None) -> np.ndarray:
         """One image, uint8 or float32 (H, W, channels).
+
+        Parameters
+        ----------
+        reach : make a larger image as small as this; None: read all its pixels.
 
         Raises
         ------
@@ -77,9 +83,13 @@ class Decoding:
             values are not those of the training images, or a value is not finite; names id and path.
         """
         if str(row["path"]).endswith(BLANK):
-            return np.load(row["path"])
+            return shrunk(np.load(row["path"]), reach)
         if isinstance(self.reader, Photographs):
-            return self.reader.rgb(row, self.levels)
+            return self.reader.rgb(row, self.levels, reach)
+        return shrunk(self._whole(row), reach)
+
+    def _whole(self, row: Row) -> np.ndarray:
+        """An image that is no photograph, as it is stored."""
         if isinstance(self.reader, Bag):
             return self.reader.read_by(row, self.single.image)
         values = stored(self.reader, row)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.config.reach import Reach
 from pipeline.raw.images import read_rgb
 from pipeline.raw.levels import Levels
 from pipeline.readers.reader import Reader, Row
@@ -18,6 +19,6 @@ class Photographs(Reader):
         """See Reader; without black and white."""
         return self.rgb(row, None)
 
-    def rgb(self, row: Row, levels: Levels | None) -> np.ndarray:
+    def rgb(self, row: Row, levels: Levels | None, reach: Reach | None = None) -> np.ndarray:
         """uint8 (H, W, 3); see `pipeline.raw.images.read_rgb`."""
-        return read_rgb(str(row["path"]), str(row["image_id"]), levels)
+        return read_rgb(str(row["path"]), str(row["image_id"]), levels, reach)

@@ -13,6 +13,7 @@ from torch import nn
 
 from pipeline.config import config, groups
 from pipeline.config.limits import Limit
+from pipeline.config.reach import Reach
 from pipeline.config.scales import MapPredict as PredictConfig
 from pipeline.config.scales import ScaledAugment
 from pipeline.inputs.preprocess import Preprocess
@@ -53,6 +54,13 @@ class PixelwiseConfig(config.Config):
         """Turned images must fit the network, where it has one size of them."""
         if self.model.fit != "native":
             self.turns_squares()
+
+    def reach(self) -> Reach | None:
+        """See Config. Where an image is looked at in another size than its own it is brought to that first,
+        and scaled, cut and turned then."""
+        if self.model.fit == "native":
+            return None
+        return Reach.of(self.model.image_size, covers=self.model.fit == "resize")
 
 
 ConfigT = TypeVar("ConfigT", bound=PixelwiseConfig)

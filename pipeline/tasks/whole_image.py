@@ -17,7 +17,8 @@ from torchvision.transforms import v2
 from pipeline.base.errors import UserError
 from pipeline.config import config, groups
 from pipeline.config.limits import Limit
-from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit
+from pipeline.config.reach import Reach
+from pipeline.config.whole_images import ImageAugment, ViewPredict, check_fit, whole_reach
 from pipeline.frame.values import frame_of, mean_of, values_of
 from pipeline.inputs.augment import augment_batch, batched_is_enough, train_transform
 from pipeline.inputs.batches import Targets
@@ -62,6 +63,10 @@ class WholeImageConfig(config.Config):
         """Padding, shifts and holes must fit the image, and turned images the network."""
         self.turns_squares()
         check_fit(self.augment, self.predict, self.model.image_size)
+
+    def reach(self) -> Reach:
+        """See Config."""
+        return whole_reach(self.augment, self.model.fit, self.model.image_size)
 
 
 ConfigT = TypeVar("ConfigT", bound=WholeImageConfig)

@@ -7,8 +7,14 @@ from pipeline.config import config, groups, scales
 from pipeline.config.config import Ensemble
 from pipeline.config.groups import FoldConfig, TrainConfig
 from pipeline.config.limits import COUNT, SHARE
+from pipeline.config.reach import Reach
 
 __all__ = ["AugmentConfig", "Config", "Ensemble", "FoldConfig", "ModelConfig", "PredictConfig", "TrainConfig"]
+
+
+ENLARGED = 2.0
+"""How many times as large as the input an image is kept, each side: crops that keep the boxes are as large as
+those lie apart, and are enlarged to the input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +80,10 @@ class Config(config.Config):
     def check(self) -> None:
         """Turned images must fit the network."""
         self.turns_squares()
+
+    def reach(self) -> Reach | None:
+        """See Config. Tiles show an image's own pixels."""
+        if self.predict.tile:
+            return None
+        margin = max(ENLARGED, *self.predict.scales)
+        return Reach.of(self.model.image_size, margin, covers=self.model.fit == "resize")

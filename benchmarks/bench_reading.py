@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from benchmarks.compare import Case
 from benchmarks.photographs import Work
+from pipeline.inputs.filling import fill_copies
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.tasks.classification.config import AugmentConfig, Config, ModelConfig, TrainConfig
 
@@ -40,7 +41,9 @@ def _ours(work: Work):
         augment=AugmentConfig(crop="resized", min_area=0.35),
         train=TrainConfig(batch_size=BATCH, workers=WORKERS),
     )
-    batches = work.job(config, "reading").open().batches(Preprocess(SIDE, *STATISTICS))
+    opened = work.job(config, "reading").open()
+    fill_copies([opened.images], opened.data.copies, most_gb=None)
+    batches = opened.batches(Preprocess(SIDE, *STATISTICS))
 
     def read() -> None:
         for _ in batches.epoch(seed=0):

@@ -16,6 +16,8 @@ import pandas as pd
 
 from pipeline.base.errors import UserError
 from pipeline.competition.prepared import Prepared
+from pipeline.config.config import Config
+from pipeline.config.reach import Reach
 from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
 from pipeline.inputs.batches import Targets
@@ -126,6 +128,11 @@ class Competition(ABC):
         of the task's own; None keeps that. It ends at the network's input size, ``preprocess.shape``: height
         and width (of a square, ``preprocess.size`` is its side)."""
         return None
+
+    def reach(self, config: Config) -> Reach | None:
+        """How much of an image's resolution is used, see `pipeline.config.reach`; None: all of it, as where
+        the competition has its own `augment`, which may look at any pixel."""
+        return config.reach() if type(self).augment is Competition.augment else None
 
     def objective(self, config: Any, targets: Targets) -> Objective | None:
         """What training minimises instead of the task's own loss; None keeps that. `targets` are the truth

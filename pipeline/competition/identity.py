@@ -36,6 +36,8 @@ PACKAGE = Path(__file__).parents[1]
 TRAINING_ROOMS = ("training", "inputs", "networks")
 PREDICTION_ROOMS = ("prediction", "inputs", "networks")
 SCORING_ROOMS = ("metrics",)
+SHRINKING_FILES = ("config/reach.py", "raw/shrink.py")
+"""What makes images smaller than they were when their content was hashed."""
 PREDICTION_FILES = ("predict.py",)
 """Files of a task's folder that predict, and do not train."""
 SHOWING_FILES = (
@@ -53,7 +55,7 @@ SHOWING_FILES = (
     "export.py",
 )
 """Files of a task's folder, or of a room, that only read predictions, or hand a network on."""
-HOOKS = ("task", "reader", "table", "augment", "objective")
+HOOKS = ("task", "reader", "table", "augment", "reach", "objective")
 """Members of a competition that training and prediction use."""
 FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
 """Options that change no result of a fold that trained to its end."""
@@ -98,7 +100,11 @@ def _without(group: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def training_code(competition: Competition, config: Config) -> dict[str, str]:
     """Digests of the code that trains, by file."""
-    found = _rooms(TRAINING_ROOMS) | _task_code(competition, exclude=(*SHOWING_FILES, *PREDICTION_FILES))
+    found = (
+        _rooms(TRAINING_ROOMS)
+        | _shrinking()
+        | _task_code(competition, exclude=(*SHOWING_FILES, *PREDICTION_FILES))
+    )
     found |= _own_code(competition) | _operators()
     if config.train.looks_at_scores:
         found |= prediction_code(competition) | scoring_code(competition)
@@ -119,6 +125,7 @@ def prediction_code(competition: Competition) -> dict[str, str]:
     """Digests of the code that predicts, by file."""
     return (
         _rooms(PREDICTION_ROOMS)
+        | _shrinking()
         | _task_code(competition, exclude=SHOWING_FILES)
         | _own_code(competition)
         | _operators()
@@ -149,6 +156,10 @@ def _rooms(names: Iterable[str]) -> dict[str, str]:
         for path in sorted((PACKAGE / name).rglob("*.py"))
         if path.name not in SHOWING_FILES
     }
+
+
+def _shrinking() -> dict[str, str]:
+    return {name: _digest_of(PACKAGE / name) for name in SHRINKING_FILES}
 
 
 def _task_code(competition: Competition, exclude: tuple[str, ...]) -> dict[str, str]:

@@ -10,7 +10,9 @@ import pandas as pd
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import file_hash, write_json
+from pipeline.config.reach import Reach
 from pipeline.inputs.batches import Images
+from pipeline.inputs.copies import Copies
 from pipeline.readers.decoding import Decoding
 from pipeline.readers.reader import Reader
 
@@ -48,11 +50,18 @@ class Prepared:
         """Of both splits."""
         return f"{self.train_identity}-{self.test_identity}"
 
-    def images(self, split: str) -> Images:
-        """The images of ``train`` or ``test``; small ones of one size come from a memory-mapped file."""
+    @property
+    def copies(self) -> Copies:
+        """Smaller copies of the images, which all data prepared in one place share."""
+        return Copies(self.folder.parent.parent / "copies")
+
+    def images(self, split: str, reach: Reach | None = None) -> Images:
+        """The images of ``train`` or ``test``; small ones of one size come from a memory-mapped file, and
+        others are as small as the reach asks for."""
         frame = self.train if split == "train" else self.test
         path = self.folder / f"{split}.npy"
-        return Images(frame, np.load(path, mmap_mode="r") if path.exists() else None, self.decoding)
+        packed = np.load(path, mmap_mode="r") if path.exists() else None
+        return Images(frame, packed, self.decoding, reach, self.copies)
 
 
 def open_prepared(folder: Path, reader: Reader) -> Prepared:

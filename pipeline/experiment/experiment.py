@@ -38,6 +38,8 @@ from pipeline.experiment.speed import measure_fold
 from pipeline.experiment.teachers import Teachers, find_teachers
 from pipeline.frame.fold_file import read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
+from pipeline.inputs.batches import Images
+from pipeline.inputs.filling import fill_copies
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.runs.about import ABOUT, about_run, tell_about
@@ -66,6 +68,7 @@ class Experiment:
     listener : makes what keeps a log of a run elsewhere.
     changed, note : see `pipeline.runs.about`.
     clock : the time there is for all of the command.
+    copies_gb : bound of the smaller copies of images, see `pipeline.inputs.filling`.
     unfinished : go on with this run, under today's code, instead of the one that config, data and code mean.
     """
 
@@ -77,6 +80,7 @@ class Experiment:
     paths: Paths
     device: str
     listener: Callable[[Run], Listener] = lambda run: NoListener()
+    copies_gb: float | None = None
     unfinished: Run | None = None
     changed: str = ""
     note: str = ""
@@ -203,7 +207,17 @@ class Experiment:
         """Training of one fold."""
         return self._job(fold, self.precise)
 
+    @cached_property
+    def _images(self) -> dict[str, Images]:
+        """The images of both splits as the config uses them, with as many smaller copies as there is room
+        for."""
+        reach = self.competition.reach(self.config)
+        found = {split: self.data.images(split, reach) for split in ("train", "test")}
+        fill_copies(list(found.values()), self.data.copies, self.copies_gb)
+        return found
+
     def _job(self, fold: int, config: Config) -> FoldJob:
+        _ = self._images  # whoever trains reads the copies
         path = self.run.folder / "folds.parquet"
         if _read_folds(path) is None or not read_frame(path).equals(self.folds):
             save_frame(self.folds, path)
@@ -326,7 +340,7 @@ class Experiment:
         return True
 
     def _predict_split(self, fold: int, split: str, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
-        images = self.data.images("train" if split == "oof" else "test")
+        images = self._images["train" if split == "oof" else "test"]
         in_fold = (self.folds["fold"] == fold).to_numpy()
         rows = np.flatnonzero(in_fold) if split == "oof" else np.arange(len(images))
         folder, identity = self.run.fold(fold), self.prediction_identity(fold, split)

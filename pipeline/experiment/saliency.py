@@ -26,13 +26,14 @@ def saliency_of(
     """
 
     def look(ids: Sequence[str], outputs: Sequence[int]) -> list[np.ndarray | None]:
-        images, found = data.images("train"), {}
-        row_of = pd.Series(range(len(images)), index=images.frame["image_id"])
+        found: dict[int, np.ndarray | None] = {}
+        row_of = pd.Series(range(len(data.train)), index=data.train["image_id"])
         numbers = folds.loc[list(ids)].to_numpy()
         for fold in np.unique(numbers).tolist():
             places = np.flatnonzero(numbers == fold).tolist()
             checkpoint = Checkpoint.load(run.fold(fold) / f"{keep}.pt", competition.task.config)
             model = checkpoint.build(competition.task, torch.device(device))
+            images = data.images("train", competition.reach(checkpoint.config))
             rows = row_of.loc[[ids[place] for place in places]].to_numpy()
             asked = np.asarray(outputs)[places]
             pictures = looked_at(model, images, rows, asked, checkpoint.preprocess)

@@ -71,7 +71,7 @@ class Apply:
                 "has not: make it the raw files of the competition"
             )
         request = Request(
-            images=self.images,
+            images=replace(self.images, reach=self.competition.reach(config)),
             rows=np.arange(len(self.images)),
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,

@@ -6,6 +6,8 @@ resumed epoch is the epoch that was lost.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import albumentations as A
@@ -17,7 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.base.device import to_device
 from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
+from pipeline.config.reach import Reach
 from pipeline.inputs.beside import Beside
+from pipeline.inputs.copies import Copies, remade
 from pipeline.inputs.preprocess import Preprocess, as_picture, eval_transform, normalise
 from pipeline.networks.joint import Batch, Joint, pixels_of, singles
 from pipeline.readers.decoding import Decoding
@@ -29,14 +33,18 @@ class Images:
 
     Attributes
     ----------
-    frame : manifest with image_id and path.
+    frame : manifest with image_id and path; and where there is a reach with width and height in pixels.
     packed : uint8 or float32 (N, H, W, C) in the frame's row order, or None.
     decoding : how an image is read where they are not packed.
+    reach : larger images are made as small as this; None: they are read as they are.
+    copies : where those may be kept, by the frame's content_hash.
     """
 
     frame: pd.DataFrame
     packed: np.ndarray | None
     decoding: Decoding = field(default_factory=Decoding)
+    reach: Reach | None = None
+    copies: Copies | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -46,8 +54,45 @@ class Images:
         white. Raises UserError naming the image where its file cannot be read."""
         if self.packed is not None:
             return np.asarray(self.packed[row])
-        names = ("image_id", "path", *self.decoding.reader.columns)
-        return self.decoding.image({name: self.frame[name].iat[row] for name in names})
+        path = self.copy(row)
+        if path is not None and self.copies is not None:
+            return self.copies.read(path, lambda: self.smaller(row))
+        image = self.smaller(row)
+        return image if self.shown(row) is None else remade(image)
+
+    def smaller(self, row: int) -> np.ndarray:
+        """One image from its own file, made smaller where the reach asks for it."""
+        return self.decoding.image(self._row(row, self.decoding.reader.columns), self.reach)
+
+    def shown(self, row: int) -> tuple[int, int] | None:
+        """(height, width) that an image is made smaller to; None where it is left as it is."""
+        if self.reach is None or self.packed is not None:
+            return None
+        return self.reach.shape(*self._file_size(row))
+
+    def copy(self, row: int) -> Path | None:
+        """Where the smaller copy of an image is kept; None where there is none to be."""
+        shape = self.shown(row)
+        if shape is None or self.copies is None:
+            return None
+        return self.copies.path(self._row(row, ("content_hash",)), shape)
+
+    def size(self, row: int, image: np.ndarray) -> tuple[int, int]:
+        """(height, width) of the file of an image that was read."""
+        if self.shown(row) is None:
+            return image.shape[0], image.shape[1]
+        return self._file_size(row)
+
+    def _file_size(self, row: int) -> tuple[int, int]:
+        return int(self._values["height"][row]), int(self._values["width"][row])
+
+    def _row(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
+        return {name: self._values[name][row] for name in ("image_id", "path", *columns)}
+
+    @cached_property
+    def _values(self) -> dict[str, np.ndarray]:
+        """The frame's columns, whose values are asked for one by one."""
+        return {str(name): self.frame[name].to_numpy(dtype=object) for name in self.frame}
 
     def picture(self, row: int) -> np.ndarray:
         """One image to look at, uint8 (H, W, 3); see `pipeline.inputs.preprocess.as_picture`."""

@@ -43,15 +43,15 @@ def predict_maps(
         image_id = str(request.images.frame["image_id"].iat[row])
         path = map_path(request.folder, image_id)
         image = request.images.read(int(row))
+        height, width = request.images.size(int(row), image)
         if not path.exists():
             shown = np.array(fit(image=image)["image"])
             pixels = torch.from_numpy(shown).permute(2, 0, 1)[None].to(request.device)
             normalised = normalise(pixels, request.preprocess)
             values = image_map(model, normalised, request.config, min(request.preprocess.shape), activate)
-            if shown.shape != image.shape:
-                values = F.interpolate(values[None], image.shape[:2], mode="bilinear", align_corners=False)[0]
+            if shown.shape[:2] != (height, width):
+                values = F.interpolate(values[None], (height, width), mode="bilinear", align_corners=False)[0]
             save_map(path, values.cpu().numpy(), dtype)
-        height, width = image.shape[:2]
         yield pd.DataFrame(
             {"image_id": [image_id], "map_file": [str(path)], "height": [height], "width": [width]}
         ).astype({"image_id": "str", "map_file": "str"})

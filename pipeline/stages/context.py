@@ -31,6 +31,7 @@ class Context:
     arguments : what was typed after the stage's name.
     wanted, raw : where the raw files come from, as for `find_source`.
     on_bad_image : what is done with images that cannot be read, as for `prepare`.
+    copies_gb : bound of smaller copies of images; see `pipeline.inputs.filling`.
     wanted_device : what computes, as for `named_device`.
     began : when the command began, in seconds since 1970.
     """
@@ -42,6 +43,7 @@ class Context:
     wanted: Wanted = "auto"
     raw: Path | None = None
     on_bad_image: OnBadImage = "error"
+    copies_gb: float | None = None
     wanted_device: str = "auto"
     began: float = field(default_factory=time.time)
 

@@ -211,5 +211,6 @@ def _experiment(context: Context, label: str, config: Config, track: TrackConfig
         data=context.data,
         paths=context.paths,
         device=str(context.device),
+        copies_gb=context.copies_gb,
         **options,
     )

@@ -47,6 +47,7 @@ def _run_stage(
         parse(stage.Options, typed, settings, competition.slug, name, stage.__doc__) for typed in each
     ]
     source = options if isinstance(options, SourceOptions) else SourceOptions()
+    compute = options if isinstance(options, ComputeOptions) else ComputeOptions()
     context = Context(
         competition=competition,
         configs=configs,
@@ -55,7 +56,8 @@ def _run_stage(
         wanted=source.data,
         raw=source.raw,
         on_bad_image=source.on_bad_image,
-        wanted_device=options.device if isinstance(options, ComputeOptions) else "auto",
+        wanted_device=compute.device,
+        copies_gb=compute.cache_gb,
     )
     if context.wanted_device != "auto":
         _ = context.device  # one that is not there is told at once

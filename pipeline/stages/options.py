@@ -1,11 +1,13 @@
 """The options that several stages have. Every field's docstring is its help text."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from pipeline.base.errors import UserError
 from pipeline.competition.sources import Wanted
 from pipeline.competition.unreadable import OnBadImage
 from pipeline.config.config import Config
@@ -81,6 +83,13 @@ class ComputeOptions(Options):
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps. auto: a CUDA GPU that works, else the CPU. Does not change which run it
     is."""
+    cache_gb: float | None = None
+    """Most disk space in GB for copies of large images, as small as the config can use them, which are read
+    many times as fast. None: half of what is free; 0: no copies. Changes no result."""
+
+    def __post_init__(self) -> None:
+        if self.cache_gb is not None and not 0 <= self.cache_gb < math.inf:
+            raise UserError(f"--cache-gb is {self.cache_gb}, and must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

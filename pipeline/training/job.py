@@ -98,6 +98,7 @@ class OpenJob:
     Attributes
     ----------
     train_rows, valid_rows : row numbers of the training split to learn from and to measure on; no overlap.
+    reach : how much of the images' resolution is used.
     """
 
     def __init__(self, job: FoldJob) -> None:
@@ -106,7 +107,8 @@ class OpenJob:
         ids = self.data.train[["image_id"]]
         in_fold = ids.merge(folds, on="image_id", validate="one_to_one")["fold"].to_numpy() == job.fold
         self.train_rows, self.valid_rows = np.flatnonzero(~in_fold), np.flatnonzero(in_fold)
-        self.images = self.data.images("train")
+        self.reach = job.competition.reach(job.config)
+        self.images = self.data.images("train", self.reach)
 
     @property
     def classes(self) -> list[str]:
@@ -135,6 +137,7 @@ class OpenJob:
         job = self.job
         return Lessons.of(
             data=self.data,
+            reach=self.reach,
             rows=self.train_rows,
             valid_rows=self.valid_rows,
             task=job.competition.task,

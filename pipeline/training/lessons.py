@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.base.errors import UserError, name_some
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
+from pipeline.config.reach import Reach
 from pipeline.frame.folds import EXTRA
 from pipeline.frame.schema import rows_by_id
 from pipeline.inputs.batches import Images, JoinedImages, Targets
@@ -43,6 +44,7 @@ class Lessons:
         cls,
         *,
         data: Prepared,
+        reach: Reach | None,
         rows: np.ndarray,
         valid_rows: np.ndarray,
         task: Task[Any],
@@ -55,6 +57,7 @@ class Lessons:
 
         Parameters
         ----------
+        reach : how much of the images' resolution is used.
         rows, valid_rows : of the training split, to learn from and to measure on.
         pseudo, distill : as in `pipeline.training.job.FoldJob`.
         folder : for files that pseudo-labels name.
@@ -64,7 +67,7 @@ class Lessons:
         UserError : predictions of other classes or without some of the images; no test image that is
             predicted surely enough.
         """
-        images, frame = data.images("train"), data.train.iloc[rows]
+        images, frame = data.images("train", reach), data.train.iloc[rows]
         learned, notes, soft = np.asarray(rows), [], np.zeros(len(rows))
         taught: list[pd.DataFrame] = []
         if distill is not None:
@@ -83,7 +86,7 @@ class Lessons:
             )
             places = pd.Index(data.test["image_id"]).get_indexer(pd.Index(added["image_id"]))
             learned = np.concatenate([learned, len(images) + places])
-            images = JoinedImages.of(images, data.images("test"))
+            images = JoinedImages.of(images, data.images("test", reach))
             taught = [*(taught or [_of(predictions, frame)]), _of(predictions, added)]
             soft = np.append(soft, np.full(len(added), config.pseudo.kind == "soft"))
             frame = _joined(frame, added)

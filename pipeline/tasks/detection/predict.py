@@ -46,13 +46,14 @@ def predict_boxes(model: Detector, request: Request[PredictConfig]) -> Iterator[
     for start in range(0, len(request.rows), count):
         rows = request.rows[start : start + count]
         images = [request.images.read(int(row)) for row in rows]
+        sizes = [request.images.size(int(row), image) for row, image in zip(rows, images, strict=True)]
         found: list[list[Found]] = [[] for _ in images]
         masks: list[list[str]] = []
         for scale, turn in views:
-            for number, detected in enumerate(_detect(model, images, request, scale, turn)):
+            for number, detected in enumerate(_detect(model, images, sizes, request, scale, turn)):
                 found[number].append(detected[:3])
                 if with_masks:
-                    masks.append(_as_json(detected[3], images[number].shape[:2]))
+                    masks.append(_as_json(detected[3], sizes[number]))
         if config.tile:
             for number, image in enumerate(images):
                 slices = _detect_slices(model, image, request)
@@ -69,9 +70,19 @@ def model_has_masks(model: nn.Module) -> bool:
 
 
 def _detect(
-    model: Detector, images: Sequence[np.ndarray], request: Request[PredictConfig], scale: float, turn: Turn
+    model: Detector,
+    images: Sequence[np.ndarray],
+    sizes: Sequence[tuple[int, ...]],
+    request: Request[PredictConfig],
+    scale: float,
+    turn: Turn,
 ) -> Iterator[tuple[Any, ...]]:
-    """Boxes of each image in its own pixels, from one batch of inputs; masks in the network's."""
+    """Boxes of each image in pixels of its own size, from one batch of inputs; masks in the network's.
+
+    Parameters
+    ----------
+    sizes : height and width of each image, which may have been made smaller.
+    """
     config, preprocess = (
         request.config,
         replace(request.preprocess, size=_input_size(request.preprocess, scale)),
@@ -82,14 +93,14 @@ def _detect(
     resized = [turned_array(resize(image=image)["image"], turn) for image in images]
     batch = np.stack([pad(image=image)["image"] for image in resized])
     pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(request.device)
-    sizes = [image.shape[:2] for image in resized]
+    inner = [image.shape[:2] for image in resized]
     detected = model.detect(
-        normalise(pixels, preprocess), config.min_score, config.nms_iou, config.max_boxes, sizes
+        normalise(pixels, preprocess), config.min_score, config.nms_iou, config.max_boxes, inner
     )
-    for image, size, one in zip(images, sizes, detected, strict=True):
+    for (height, width), size, one in zip(sizes, inner, detected, strict=True):
         boxes = boxes_back(one["boxes"].float().cpu(), turn, size)
         upright = size[::-1] if turn.quarters % 2 else size
-        factor = torch.tensor([image.shape[1] / upright[1], image.shape[0] / upright[0]]).repeat(2)
+        factor = torch.tensor([width / upright[1], height / upright[0]]).repeat(2)
         masks = one["masks"].cpu().numpy()[:, : size[0], : size[1]] if "masks" in one else None
         yield boxes * factor, one["scores"].float().cpu(), one["labels"].cpu(), masks
 
@@ -120,7 +131,9 @@ def _detect_slices(model: Detector, image: np.ndarray, request: Request[PredictC
     for start in range(0, len(places), count):
         batch = places[start : start + count]
         tiles = [image[top : top + tile, left : left + tile] for top, left in batch]
-        for (top, left), detected in zip(batch, _detect(model, tiles, request, 1.0, UPRIGHT), strict=True):
+        sizes = [one.shape[:2] for one in tiles]
+        looked = _detect(model, tiles, sizes, request, 1.0, UPRIGHT)
+        for (top, left), detected in zip(batch, looked, strict=True):
             found.append((detected[0] + torch.tensor([left, top]).repeat(2), *detected[1:3]))
     return _suppressed(found, config.nms_iou)  # an object that is in several tiles is one
 

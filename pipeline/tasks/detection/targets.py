@@ -14,6 +14,7 @@ from pipeline.base.progress import say
 from pipeline.config.groups import ImageSize, named_size, sides
 from pipeline.frame.boxes import box_array
 from pipeline.frame.coco_masks import run_lengths
+from pipeline.inputs.smaller import file_sizes, mask_like
 from pipeline.tasks.detection.config import AugmentConfig
 
 LEAST_VISIBLE = 0.25
@@ -38,6 +39,7 @@ class Boxes:
     ) -> None:
         index = pd.Index(classes)
         self.augment, self.with_masks = augment, with_masks
+        self.sizes = file_sizes(frame)
         self.boxes, self.labels, self.masks = [], [], []
         for boxes, labels, crowd, masks in zip(
             *(frame[name] for name in ("boxes", "labels", "crowd", "masks")), strict=True
@@ -69,8 +71,13 @@ class Boxes:
     ) -> tuple[np.ndarray, tuple]:
         image = read(index)
         wanted = masks or self.with_masks or self.augment.copy_paste > 0
-        drawn = self._draw_masks(index, image.shape[:2]) if wanted else []
+        size = self.sizes[index] or image.shape[:2]
+        drawn = self._draw_masks(index, size) if wanted else []
         boxes = self.boxes[index]
+        if size != image.shape[:2]:  # the image was made smaller
+            (height, width), (tall, wide) = size, image.shape[:2]
+            boxes = boxes * np.array([wide / width, tall / height] * 2, dtype="float32")
+            drawn = [mask_like(one, image) for one in drawn]
         given: dict[str, Any] = {"image": image, "bboxes": boxes, "index": np.arange(len(boxes))}
         if len(drawn):
             given["masks"] = drawn

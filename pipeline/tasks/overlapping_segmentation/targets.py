@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.inputs.smaller import file_sizes, mask_like
 from pipeline.tasks.mask_truth import MaskTruth, Row
 
 
@@ -22,14 +23,17 @@ class Masks:
 
     fixed: torch.Tensor | None = None
 
-    def __init__(self, rows: list[Row], truth: MaskTruth, count: int) -> None:
-        self.rows, self.truth, self.count = rows, truth, count
+    def __init__(self, frame: pd.DataFrame, truth: MaskTruth, count: int) -> None:
+        """`frame` has the truth's columns, and where images are made smaller width and height."""
+        self.rows, self.truth, self.count = truth_rows(frame, truth), truth, count
+        self.sizes = file_sizes(frame)
 
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
         """See `pipeline.inputs.batches.Targets`."""
         image = read(index)
-        mask = self.truth.read(self.rows[index], image.shape[0], image.shape[1], self.count)
-        both = transform(image=image, mask=mask)
+        height, width = self.sizes[index] or image.shape[:2]
+        mask = self.truth.read(self.rows[index], height, width, self.count)
+        both = transform(image=image, mask=mask_like(mask, image))
         return both["image"], both["mask"].reshape(*both["mask"].shape[:2], self.count)
 
     def batch(self, truths: Sequence[np.ndarray]) -> torch.Tensor:

@@ -113,7 +113,7 @@ class OverlappingSegmentation(PixelwiseTask[Config]):
 
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Masks:
         """Masks, uint8 (B, C, S, S) in batches."""
-        return Masks(truth_rows(frame, self.truth), self.truth, len(classes))
+        return Masks(frame, self.truth, len(classes))
 
     def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
         """The same geometry for image and masks."""

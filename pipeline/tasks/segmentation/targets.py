@@ -5,12 +5,14 @@ from pathlib import Path
 
 import albumentations as A
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import atomic_path
 from pipeline.base.progress import progress
+from pipeline.inputs.smaller import file_sizes, mask_like
 from pipeline.tasks.segmentation.palette import IGNORE
 from pipeline.tasks.segmentation.reading import MaskReader
 
@@ -23,8 +25,10 @@ class Masks:
 
     fixed: torch.Tensor | None = None
 
-    def __init__(self, paths: list[str], ids: list[str], read: MaskReader) -> None:
-        self.paths, self.ids, self.read = paths, ids, read
+    def __init__(self, frame: pd.DataFrame, read: MaskReader) -> None:
+        """`frame` has image_id and mask, and where images are made smaller width and height."""
+        self.paths, self.ids, self.read = frame["mask"].tolist(), frame["image_id"].tolist(), read
+        self.sizes = file_sizes(frame)
 
     def pixels(self, classes: int) -> np.ndarray:
         """int64 (classes,): pixels of each class in at most `COUNTED` of the masks, evenly chosen."""
@@ -38,8 +42,8 @@ class Masks:
     def example(self, index: int, read: Callable[[int], np.ndarray], transform: A.Compose) -> tuple:
         """See `pipeline.inputs.batches.Targets`."""
         image, mask = read(index), self.read(self.paths[index], self.ids[index])
-        check_size(self.ids[index], self.paths[index], mask.shape, image.shape[:2])
-        both = transform(image=image, mask=mask)
+        check_size(self.ids[index], self.paths[index], mask.shape, self.sizes[index] or image.shape[:2])
+        both = transform(image=image, mask=mask_like(mask, image))
         return both["image"], both["mask"]
 
     def batch(self, truths: Sequence[np.ndarray]) -> torch.Tensor:

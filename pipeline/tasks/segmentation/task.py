@@ -164,7 +164,7 @@ class Segmentation(PixelwiseTask[Config]):
 
     def targets(self, frame: pd.DataFrame, classes: Sequence[str], config: Config) -> Masks:
         """Masks, int64 (B, S, S) in batches."""
-        return Masks(frame["mask"].tolist(), frame["image_id"].tolist(), self.read)
+        return Masks(frame, self.read)
 
     def train_transform(self, config: Config, preprocess: Preprocess) -> A.Compose:
         """The same geometry for image and mask."""

@@ -35,7 +35,8 @@ class Reduction(NamedTuple):
         By triangles, whose means differ by 0.6 to 1.8 levels from those of areas of the whole file; Pillow's
         boxes have no fractions of pixels, and differ by up to 4.
         """
-        size = self.shape if self.turned else self.shape[::-1]
+        height, width = self.shape
+        size = (height, width) if self.turned else (width, height)
         return image.resize(size, Image.Resampling.BILINEAR, self.box)
 
 

@@ -62,7 +62,7 @@ bench: ops ## time reading, training, prediction and the operators against other
 check-gpu: $(DEVELOP) ops ## what only a GPU can show, in a page of text (RAW=<CIFAR-10's files>); runs to its end without one
 	@$(BIN)/python -m benchmarks.check_gpu $(if $(RAW),--raw '$(RAW)')
 
-new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|multilabel|soft_labels|regression|segmentation|overlapping_segmentation|detection
+new: $(READY) ## make a competition folder: COMP=<slug> TASK=classification|multilabel|soft_labels|regression|segmentation|overlapping_segmentation|image_to_image|detection
 	@$(BIN)/python -m pipeline.competition.new '$(COMP)' '$(TASK)'
 
 test-sanitized: $(DEVELOP) ## run the operators' tests on a build with AddressSanitizer and UBSan

@@ -1,6 +1,7 @@
 """Where the raw files of a competition come from."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -124,8 +125,9 @@ def _sample(competition: Competition, home: Path) -> Source:
         with atomic_folder(folder) as temporary:
             (temporary / "raw").mkdir()
             truth = competition.make_sample(temporary / "raw", SAMPLE_SEED)
-            if "mask" in truth:  # the folder is still to get its name
-                truth["mask"] = truth["mask"].str.replace(str(temporary), str(folder), regex=False)
+            for name in truth.columns:  # the folder is still to get its name
+                if truth[name].map(lambda cell: str(temporary) in str(cell)).any():
+                    truth[name] = [_moved(cell, str(temporary), str(folder)) for cell in truth[name]]
             truth.to_parquet(temporary / "truth.parquet")
             files = [path for path in (temporary / "raw").rglob("*") if path.is_file()]
             about = {
@@ -135,6 +137,11 @@ def _sample(competition: Competition, home: Path) -> Source:
             }
             write_json(temporary / state.name, about)
     return Source("sample", source, folder / "truth.parquet")
+
+
+def _moved(cell: str | Sequence[str], old: str, new: str) -> str | list[str]:
+    """A path below the folder `old`, or a list of such, below `new`."""
+    return cell.replace(old, new) if isinstance(cell, str) else [path.replace(old, new) for path in cell]
 
 
 def _is_whole(folder: Path, known: dict[str, Any]) -> bool:

@@ -138,12 +138,16 @@ def whole_image(preprocess: Preprocess) -> list[A.BasicTransform]:
     return [_ResizeUnlessExact(preprocess), A.CenterCrop(height, width)]
 
 
-def squash(preprocess: Preprocess, interpolation: int = cv2.INTER_LINEAR) -> A.BasicTransform:
+def squash(
+    preprocess: Preprocess,
+    interpolation: int = cv2.INTER_LINEAR,
+    mask_interpolation: int = MASK_INTERPOLATION,
+) -> A.BasicTransform:
     """Resize to the size of the input, whatever the image's proportions."""
     return A.Resize(
         *preprocess.shape,
         interpolation=interpolation,
-        mask_interpolation=MASK_INTERPOLATION,
+        mask_interpolation=mask_interpolation,
         area_for_downscale=DOWNSCALE,
     )
 
@@ -169,6 +173,7 @@ def letterbox(
     preprocess: Preprocess,
     interpolation: int = cv2.INTER_LINEAR,
     position: Literal["top_left", "center"] = "top_left",
+    mask_interpolation: int = MASK_INTERPOLATION,
 ) -> list[A.BasicTransform]:
     """Resize to the largest size that fits in the input, and pad at the right and the lower edge, or around
     an image in the middle."""
@@ -177,7 +182,7 @@ def letterbox(
             max_size=None,
             max_size_hw=preprocess.shape,
             interpolation=interpolation,
-            mask_interpolation=MASK_INTERPOLATION,
+            mask_interpolation=mask_interpolation,
             area_for_downscale=DOWNSCALE,
         ),
         PadIfNeeded(*preprocess.shape, position=position, fill=mean_color(preprocess)),

@@ -11,6 +11,8 @@ needs                   the function's arguments
 ``"pixels"``            one array, int64 (N, C, 3): the true positive, false positive and false negative
                         pixels of each image and class. Ignored pixels are counted nowhere. Where classes
                         exclude one another, class 0 is the background.
+``"errors"``            one array, float64 (N, 3): sums of squared and of absolute errors over the values of
+                        each image, and how many these are.
 ``"boxes"``             truth frame, predictions frame, class names.
 ``"frames"``            truth frame, predictions frame, class names.
 ======================  ====================================================================================
@@ -26,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Needs = Literal["probabilities", "decisions", "values", "pixels", "boxes", "frames"]
+Needs = Literal["probabilities", "decisions", "values", "pixels", "errors", "boxes", "frames"]
 """What a metric's function is called with; the module's docstring has the table."""
 
 

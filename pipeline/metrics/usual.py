@@ -8,7 +8,7 @@ are read from a frame is the competition's.
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.metrics import classes, f_score, log_loss, pixels, ranking, shares, values
+from pipeline.metrics import classes, f_score, images, log_loss, pixels, ranking, shares, values
 from pipeline.metrics.metric import Metric
 
 ACCURACY = Metric(name="accuracy", function=classes.accuracy, needs="decisions")
@@ -60,6 +60,11 @@ LAPLACE_LOG_LIKELIHOOD = Metric(
     name="laplace_log_likelihood", function=values.laplace_log_likelihood, needs="values"
 )
 """OSIC's: sigma at least 70, error at most 1000."""
+
+PIXEL_RMSE = Metric(name="pixel_rmse", function=images.pixel_rmse, needs="errors", larger_is_better=False)
+"""Over the values of all images, whatever their sizes."""
+
+PIXEL_MAE = Metric(name="pixel_mae", function=images.pixel_mae, needs="errors", larger_is_better=False)
 
 MEAN_IOU = Metric(name="mean_iou", function=pixels.mean_iou, needs="pixels")
 PIXEL_ACCURACY = Metric(name="pixel_accuracy", function=pixels.pixel_accuracy, needs="pixels")

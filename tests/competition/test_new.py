@@ -24,6 +24,7 @@ CONTRACT = 8
 COLUMNS = {
     "classification": "label",
     "detection": "PredictionString",
+    "image_to_image": "value",
     "multilabel": "disc",
     "overlapping_segmentation": "rle",
     "regression": "value",
@@ -205,7 +206,8 @@ def test_submit_runs_on_the_sample_of_a_new_folder(tree, task):
     rows = submitted(tree, f"plain_{task}")
     assert rows.columns[1] == COLUMNS[task]
     tested = {path.stem for path in (tree / "data" / f"plain_{task}" / "sample" / "raw" / "test").iterdir()}
-    named = rows.iloc[:, 0].str.rpartition("_")[0] if task.endswith("segmentation") else rows.iloc[:, 0]
+    parts = {"segmentation": 1, "overlapping_segmentation": 1, "image_to_image": 2}.get(task, 0)
+    named = rows.iloc[:, 0].map(lambda key: key.rsplit("_", parts)[0] if parts else key)
     assert len(rows) and set(named) <= tested
 
 

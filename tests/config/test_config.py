@@ -23,6 +23,7 @@ from pipeline.config.limits import Limit, option
 from pipeline.config.whole_images import ViewPredict
 from pipeline.tasks.classification import config as classification
 from pipeline.tasks.detection import config as detection
+from pipeline.tasks.image_to_image import config as image_to_image
 from pipeline.tasks.multilabel import config as multilabel
 from pipeline.tasks.overlapping_segmentation import config as overlapping_segmentation
 from pipeline.tasks.regression import config as regression
@@ -32,6 +33,7 @@ from pipeline.tasks.soft_labels import config as soft_labels
 TASKS = [
     classification,
     detection,
+    image_to_image,
     multilabel,
     overlapping_segmentation,
     regression,
@@ -64,7 +66,7 @@ def another(group: Group, name: str) -> Any:
     if isinstance(value, int):
         return value + 1
     if isinstance(value, float):
-        return value / 2 or 0.5
+        return 2 * value if name == "max_scale" else value / 2 or 0.5  # not below min_scale
     return {
         str: "something else",
         str | None: "file.pt",

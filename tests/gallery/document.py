@@ -12,7 +12,6 @@ from tests.gallery.run import lines_of, load, run_all
 PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
 NOT_YET = (
     ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
-    ("denoising-dirty-documents", "a task whose output is an image, and a row for each pixel"),
     ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
     (

@@ -51,6 +51,7 @@ ROWS = (
     _row("cassava", "image_id,label", r"\d{10}\.jpg,[0-4]", 0.2, 0.6),
     _row("cdiscount", "_id,category_id", r"\d+,\d{10}", 1 / 12, 0.5),
     _row("clouds", "Image_Label,EncodedPixels", rf"[0-9a-f]{{8}}\.jpg_[A-Z][a-z]+,{RUNS}?", 0.5, 0.15),
+    _row("denoising", "id,value", rf"\d+_\d+_\d+,{P}", 0.25, 0.1),
     _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4, fast=True),
     _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
     _row("google_contrails", "record_id,encoded_pixels", rf"\d{{19}},(-|{RUNS})", 0, 0.5),

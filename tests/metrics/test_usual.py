@@ -50,6 +50,9 @@ def class_case(metric: Metric, random: np.random.Generator) -> tuple[Arrays, Arr
         return (truth, truth), (truth, random.permutation(truth))
     if metric.needs == "pixels":
         return pixel_case(random)
+    if metric.needs == "errors":
+        sums = random.uniform(1, 100, (ROWS, 3))
+        return (sums * [0, 0, 1],), (sums,)
     if metric.needs == "values":
         values = random.normal(2500, 500, (ROWS, 1))
         if metric is usual.LAPLACE_LOG_LIKELIHOOD:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
@@ -15,6 +16,8 @@ from pipeline.competition.identity import scoring_code
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
 from pipeline.experiment.average import aligned
+from pipeline.frame.schema import rows_by_id
+from pipeline.inputs.table import encoded
 from pipeline.runs.run import Run, open_run, read_frame, read_json, save_frame
 from pipeline.tasks.task import BlendRequest
 
@@ -125,16 +128,28 @@ def blend_into(
     def score(truth: pd.DataFrame, predictions: pd.DataFrame) -> float:
         return metric.sign * evaluation_of(competition, truth, predictions, data.classes).score
 
+    truth = data.train.set_index("image_id").loc[ids].reset_index()
     request = BlendRequest(
         method=method,
         oofs=oofs,
         tests=tests,
-        truth=data.train.set_index("image_id").loc[ids].reset_index(),
+        truth=truth,
         folds=folds_of(members[0]).loc[ids].to_numpy(),
         classes=data.classes,
         score=score,
+        tables=_tables(competition, truth, rows_by_id(data.test, tests[0]["image_id"])),
     )
     result = competition.task.blend(request)
     save_frame(result.oof, run.folder / "oof.parquet")
     save_frame(result.test, run.folder / "test.parquet")
     return result.note
+
+
+def _tables(
+    competition: Competition, train: pd.DataFrame, test: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """What the competition's table has beside these rows, as numbers."""
+    if competition.table is None:
+        return None
+    fitted = competition.table.fit(train)
+    return encoded(fitted, train), encoded(fitted, test)

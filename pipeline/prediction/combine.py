@@ -15,6 +15,9 @@ from pipeline.base.errors import UserError
 ROUNDS = 50
 """Picks of hill climbing: weights are multiples of a fiftieth."""
 
+RIDGE = np.logspace(-2, 4, 13)
+"""Strengths of regularisation that are tried."""
+
 Values = np.ndarray
 """float64 (R, N, C): the predictions of each run."""
 Combination = Callable[[Values], np.ndarray]
@@ -24,7 +27,8 @@ Combination = Callable[[Values], np.ndarray]
 def fit_nested(
     fit: Callable[[np.ndarray], Combination], oof: Values, test: Values, folds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend out-of-fold predictions (R, N, C) and test predictions (R, M, C).
+    """Blend out-of-fold predictions (R, N, C) and test predictions (R, M, C), or whatever else of these rows
+    a combination takes.
 
     Parameters
     ----------
@@ -40,10 +44,10 @@ def fit_nested(
             "the runs validate on one fold alone, so that nothing is left to fit a blend on honestly: take "
             "--method mean or rank, or runs with more folds"
         )
-    result = np.zeros(oof.shape[1:])
-    for fold in np.unique(folds):
-        inside = folds == fold
-        result[inside] = fit(np.flatnonzero(~inside))(oof[:, inside])
+    made = {fold: fit(np.flatnonzero(folds != fold))(oof[:, folds == fold]) for fold in np.unique(folds)}
+    result = np.zeros((oof.shape[1], *next(iter(made.values())).shape[1:]))
+    for fold, values in made.items():
+        result[folds == fold] = values
     return result, fit(np.arange(oof.shape[1]))(test)
 
 
@@ -75,19 +79,57 @@ def ranked(values: np.ndarray) -> np.ndarray:
     return rankdata(values, axis=1) / values.shape[1]
 
 
-def stacker(values: Values, labels: np.ndarray) -> Combination:
-    """Logistic regression from the runs' log probabilities to the class indices `labels` (N,)."""
+Model = Callable[[np.ndarray], np.ndarray]
+"""From features (N, F) to what is predicted of them."""
+
+
+def stacker(features: np.ndarray, labels: np.ndarray, count: int) -> Model:
+    """Logistic regression from features (N, F) to probabilities (N, count) of the class indices `labels`."""
     from sklearn.linear_model import LogisticRegression
 
+    if len(np.unique(labels)) < 2:  # nothing to tell apart
+        constant = np.bincount(labels, minlength=count) / max(1, len(labels))
+        return lambda other: np.tile(constant, (len(other), 1))
     model = LogisticRegression(C=1.0, max_iter=1000)
-    model.fit(log_probabilities(values), labels)
+    model.fit(features, labels)
 
     def apply(other: np.ndarray) -> np.ndarray:
-        result = np.zeros(other.shape[1:])
-        result[:, model.classes_] = model.predict_proba(log_probabilities(other))
+        result = np.zeros((len(other), count))
+        result[:, model.classes_] = model.predict_proba(other)
         return result
 
     return apply
+
+
+def ridge(features: np.ndarray, values: np.ndarray) -> Model:
+    """Ridge regression from features (N, F), standardised, to `values` (N,); its strength is chosen by
+    leaving one row out."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), RidgeCV(alphas=RIDGE))
+    model.fit(features, values)
+    return lambda other: np.asarray(model.predict(other))
+
+
+def each_column(
+    fit: Callable[[np.ndarray, np.ndarray], Model], features: np.ndarray, truth: np.ndarray
+) -> Callable[[np.ndarray], Combination]:
+    """For `fit_nested`: a model of its own for each of the columns that are predicted.
+
+    Parameters
+    ----------
+    fit : makes a model, which predicts (N,), of features (N, F) and the truth (N,) of a column.
+    features : (C, N, F).
+    truth : (N, C).
+    """
+
+    def fitted(rows: np.ndarray) -> Combination:
+        models = [fit(one[rows], column) for one, column in zip(features, truth[rows].T, strict=True)]
+        return lambda other: np.stack([model(one) for model, one in zip(models, other, strict=True)], axis=1)
+
+    return fitted
 
 
 def log_probabilities(values: Values) -> np.ndarray:

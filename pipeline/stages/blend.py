@@ -25,7 +25,7 @@ class Options(SourceOptions, OutOptions, TrackOptions, NoteOptions):
     """Names of finished runs, as in --runs a b c."""
     method: str | None = None
     """mean, and what else the task has, such as rank (mean of ranks), climb (weights by hill climbing) or
-    stack (logistic regression). By default what suits the task and the number of folds."""
+    stack (logistic or ridge regression). By default what suits the task and the number of folds."""
     format: str = "csv"
     """Also write the submission in another of the competition's formats; --out then gets that one."""
 

@@ -1,10 +1,55 @@
 """Blending one number for each label or target. Nothing is normalised: rows do not sum to 1."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.frame.values import frame_of, values_of
-from pipeline.prediction.combine import Combination, climb, fit_nested, ranked, weighted
+from pipeline.prediction.combine import (
+    Combination,
+    Model,
+    climb,
+    each_column,
+    fit_nested,
+    ranked,
+    weighted,
+)
 from pipeline.tasks.task import Blended, BlendRequest
+
+Fit = Callable[[np.ndarray, np.ndarray], Model]
+"""From features (N, F) and the truth (N,) of one column to a model that predicts it (N,)."""
+
+
+def blend_stacked(
+    request: BlendRequest, truth: np.ndarray, fit: Fit, link: Callable[[np.ndarray], np.ndarray]
+) -> Blended:
+    """A model for each column, of what the runs predict for it and of the table beside the images.
+
+    Parameters
+    ----------
+    truth : (N, K) of the first K of the classes; what is behind them is averaged.
+    link : what is made of predictions before a model gets them.
+
+    Raises
+    ------
+    UserError : there is one fold alone.
+    """
+    classes, count = list(request.classes), truth.shape[1]
+    oof, test = (
+        np.stack([values_of(frame, classes) for frame in frames]) for frames in (request.oofs, request.tests)
+    )
+    features = request.with_tables(*(link(values[:, :, :count]).transpose(2, 1, 0) for values in (oof, test)))
+    found = fit_nested(each_column(fit, features[0], truth), *features, request.folds)
+    frames = [
+        frame_of(first["image_id"].to_numpy(), np.concatenate([own, mean], axis=1), classes)
+        for first, own, mean in zip(
+            (request.oofs[0], request.tests[0]),
+            found,
+            (values.mean(axis=0)[:, count:] for values in (oof, test)),
+            strict=True,
+        )
+    ]
+    return Blended(oof=frames[0], test=frames[1], note="stack")
 
 
 def blend(request: BlendRequest) -> Blended:

@@ -66,6 +66,8 @@ class BlendRequest:
     truth : the train frame's rows in the order of `oofs`.
     folds : (N,) the fold of each of these rows.
     score : the metric of truth and predictions, larger for better.
+    tables : what the competition's table has beside the rows of `oofs` and of `tests`, float (N, T) and
+        (M, T); None where there is none.
     """
 
     method: str
@@ -75,6 +77,18 @@ class BlendRequest:
     folds: np.ndarray
     classes: Sequence[str]
     score: Callable[[pd.DataFrame, pd.DataFrame], float]
+    tables: tuple[np.ndarray, np.ndarray] | None = None
+
+    def with_tables(self, oof: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (C, N, F) and (C, M, F) with the table's columns behind their own."""
+        if self.tables is None:
+            return oof, test
+        pairs = zip((oof, test), self.tables, strict=True)
+        first, second = (
+            np.concatenate([one, np.broadcast_to(table, (len(one), *table.shape))], axis=2)
+            for one, table in pairs
+        )
+        return first, second
 
 
 Saliency = Callable[[Sequence[str], Sequence[int]], list[np.ndarray | None]]

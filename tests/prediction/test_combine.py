@@ -7,10 +7,12 @@ from pipeline.base.errors import UserError
 from pipeline.prediction.combine import (
     ROUNDS,
     climb,
+    each_column,
     fit_nested,
     log_probabilities,
     normalised,
     ranked,
+    ridge,
     stacker,
     weighted,
 )
@@ -51,7 +53,11 @@ def fit_climb(values: np.ndarray, labels: np.ndarray):
 
 
 def fit_stack(values: np.ndarray, labels: np.ndarray):
-    return lambda rows: stacker(values[:, rows], labels[rows])
+    def fit(rows: np.ndarray):
+        model = stacker(log_probabilities(values[:, rows]), labels[rows], CLASSES)
+        return lambda other: model(log_probabilities(other))
+
+    return fit
 
 
 class TestFitNested:
@@ -144,13 +150,13 @@ class TestRanked:
 
 class TestStacker:
     def test_rows_sum_to_one_and_the_right_class_wins(self, runs, labels):
-        found = stacker(runs[0], labels[0])(runs[1])
+        found = fit_stack(runs[0], labels[0])(np.arange(COUNT))(runs[1])
         np.testing.assert_allclose(found.sum(axis=1), 1)
         assert accuracy(labels[1], found) > accuracy(labels[1], runs[1].mean(axis=0)) - 0.02
 
     def test_a_class_it_has_not_seen_gets_nothing_and_keeps_its_column(self, runs, labels):
-        known = labels[0] != 1
-        found = stacker(runs[0][:, known], labels[0][known])(runs[1])
+        known = np.flatnonzero(labels[0] != 1)
+        found = fit_stack(runs[0], labels[0])(known)(runs[1])
         assert found.shape == (COUNT, CLASSES) and not found[:, 1].any()
         np.testing.assert_allclose(found.sum(axis=1), 1)
 
@@ -161,8 +167,12 @@ class TestStacker:
             accuracy(labels[0], liar)
             < 0.2
             < 0.9
-            < accuracy(labels[0], stacker(liar[None], labels[0])(liar[None]))
+            < accuracy(labels[0], fit_stack(liar[None], labels[0])(np.arange(COUNT))(liar[None]))
         )
+
+    def test_one_class_alone_is_always_predicted(self):
+        found = stacker(np.zeros((4, 2)), np.full(4, 2), CLASSES)(np.ones((3, 2)))
+        assert found.tolist() == [[0, 0, 1]] * 3
 
     def test_a_probability_of_zero_has_a_logarithm(self):
         found = log_probabilities(np.array([[[0.0, 1.0]], [[0.5, 0.5]]]))
@@ -176,3 +186,16 @@ class TestNormalised:
 
     def test_a_row_of_zeros_stays_finite(self):
         assert normalised(np.zeros((2, 3))).tolist() == [[0, 0, 0]] * 2
+
+
+class TestColumns:
+    def test_each_column_has_a_model_of_its_own_that_sees_other_folds_alone(self):
+        random = np.random.default_rng(0)
+        features, noise = random.normal(size=(2, 200, 3)), random.normal(0, 0.1, (200, 2))
+        truth = np.stack([features[0] @ [1, -2, 0], 5 + features[1] @ [0, 0, 3]], axis=1) + noise
+        folds = np.arange(200) % 4
+        oof, test = fit_nested(each_column(ridge, features, truth), features, features[:, :7], folds)
+        assert oof.shape == (200, 2) and test.shape == (7, 2)
+        assert np.abs(oof - truth).mean(axis=0) == pytest.approx([0.08, 0.08], abs=0.02)
+        useless, _ = fit_nested(each_column(ridge, features, noise), features, features, folds)
+        assert ((useless - noise) ** 2).mean() >= 0.95 * noise.var()

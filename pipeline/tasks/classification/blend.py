@@ -10,6 +10,7 @@ from pipeline.prediction.combine import (
     Combination,
     climb,
     fit_nested,
+    log_probabilities,
     normalised,
     ranked,
     stacker,
@@ -50,20 +51,22 @@ def blend(request: BlendRequest) -> Blended:
     if request.method == "rank":
         return framed(ranked(oof).mean(axis=0), ranked(test).mean(axis=0), "rank, equal weights")
 
+    if request.method == "stack":
+        labels = pd.Index(classes).get_indexer(request.truth["label"].to_numpy())
+        features = request.with_tables(log_probabilities(oof)[None], log_probabilities(test)[None])
+
+        def stacked(rows: np.ndarray) -> Combination:
+            model = stacker(features[0][0, rows], labels[rows], len(classes))
+            return lambda other: model(other[0])
+
+        return framed(*fit_nested(stacked, *features, request.folds), "stack")
+
     def shares(rows: np.ndarray) -> np.ndarray:
         part = request.truth.iloc[rows].reset_index(drop=True)
         return climb(oof[:, rows], lambda mean: request.score(part, frame_of(ids[rows], mean, classes)))
 
-    def fit(rows: np.ndarray) -> Combination:
-        if request.method == "climb":
-            return weighted(shares(rows))
-        labels = pd.Index(classes).get_indexer(request.truth["label"].to_numpy()[rows])
-        return stacker(oof[:, rows], labels)
-
-    everything = np.arange(oof.shape[1])
-    result = fit_nested(fit, oof, test, request.folds)
-    weights = f", weights {shares(everything).round(3).tolist()}" if request.method == "climb" else ""
-    return framed(*result, request.method + weights)
+    result = fit_nested(lambda rows: weighted(shares(rows)), oof, test, request.folds)
+    return framed(*result, f"climb, weights {shares(np.arange(oof.shape[1])).round(3).tolist()}")
 
 
 def blend_tops(request: BlendRequest) -> Blended:

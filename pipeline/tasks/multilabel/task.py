@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import logit
 
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.parts import Part
@@ -14,8 +15,9 @@ from pipeline.frame.submission import Probability, SubmissionFormat
 from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
+from pipeline.prediction.combine import Model, stacker
 from pipeline.prediction.decide import DECIDED
-from pipeline.tasks.blend import blend
+from pipeline.tasks.blend import blend, blend_stacked
 from pipeline.tasks.multilabel.config import Config
 from pipeline.tasks.multilabel.losses import Asymmetric, BinaryCrossEntropy, Focal, positive_weights
 from pipeline.tasks.multilabel.report import report
@@ -33,6 +35,7 @@ class Multilabel(WholeImageTask[Config]):
     blend_methods: ClassVar[Mapping[str, str]] = {
         "mean": "probabilities are averaged",
         "rank": "ranks are averaged",
+        "stack": "a logistic regression is fitted for each label, fold by fold",
         "climb": "weights are fitted fold by fold",
     }
 
@@ -131,6 +134,9 @@ class Multilabel(WholeImageTask[Config]):
 
     def blend(self, request: BlendRequest) -> Blended:
         """See `pipeline.tasks.blend`."""
+        if request.method == "stack":
+            truth = self.truth(request.truth, request.classes).astype("int64")
+            return blend_stacked(request, truth, _label_stacker, _logits)
         return blend(request) if request.method in self.blend_methods else super().blend(request)
 
     def report(self, request: ReportRequest) -> Iterator[Part]:
@@ -145,3 +151,13 @@ class Multilabel(WholeImageTask[Config]):
         """The probabilities."""
         rows = predictions[["image_id", *classes]].rename(columns={"image_id": self.id_column})
         return rows.assign(**{name: rows[name].clip(0, 1) for name in classes})
+
+
+def _label_stacker(features: np.ndarray, labels: np.ndarray) -> Model:
+    """From logits to the probability of one label."""
+    model = stacker(features, labels, 2)
+    return lambda other: model(other)[:, 1]
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return logit(probabilities.clip(1e-6, 1 - 1e-6))

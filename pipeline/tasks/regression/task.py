@@ -13,8 +13,9 @@ from pipeline.frame.submission import Number, SubmissionFormat
 from pipeline.frame.values import values_of
 from pipeline.inputs.batches import Targets
 from pipeline.metrics.metric import Needs
+from pipeline.prediction.combine import Model, ridge
 from pipeline.prediction.decide import DECIDED
-from pipeline.tasks.blend import blend
+from pipeline.tasks.blend import blend, blend_stacked
 from pipeline.tasks.regression.config import Config
 from pipeline.tasks.regression.losses import LOSSES, spread_of
 from pipeline.tasks.regression.report import report
@@ -32,6 +33,7 @@ class Regression(WholeImageTask[Config]):
     config = Config
     blend_methods: ClassVar[Mapping[str, str]] = {
         "mean": "values are averaged",
+        "stack": "a ridge regression is fitted for each target, fold by fold",
         "climb": "weights are fitted fold by fold",
     }
 
@@ -137,8 +139,14 @@ class Regression(WholeImageTask[Config]):
         raise self.no_evidence(needs)
 
     def blend(self, request: BlendRequest) -> Blended:
-        """See `pipeline.tasks.blend`."""
+        """See `pipeline.tasks.blend`; standard deviations are averaged where values are stacked."""
+        if request.method == "stack":
+            return blend_stacked(request, self.truth(request.truth), self._stacker, np.asarray)
         return blend(request) if request.method in self.blend_methods else super().blend(request)
+
+    def _stacker(self, features: np.ndarray, values: np.ndarray) -> Model:
+        model = ridge(features, values)
+        return lambda other: model(other).clip(self.low, self.high)
 
     def report(self, request: ReportRequest) -> Iterator[Part]:
         """See `pipeline.tasks.regression.report`."""

@@ -1,5 +1,7 @@
 """What is particular to any number of labels per image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -216,8 +218,19 @@ class TestBlend:
             self.blend("climb", folds=1)
 
     def test_a_method_that_is_not_there_is_refused_with_those_that_are(self):
-        with pytest.raises(UserError, match="no --method stack: take one of mean, rank, climb"):
-            self.blend("stack")
+        with pytest.raises(UserError, match="no --method vote: take one of mean, rank, stack, climb"):
+            self.blend("vote")
+
+    def test_stacking_reads_a_run_that_is_wrong_the_other_way_round_and_sees_the_table(self):
+        request, blended = self.blend("stack", folds=5)
+        assert self.score(self.truth, blended.oof) > self.score(self.truth, request.oofs[0])
+        blind = [frame_of(one["image_id"], np.full((len(one), 3), 0.5), CLASSES) for one in request.oofs]
+        tests = [one.iloc[:8].reset_index(drop=True) for one in blind]
+        tables = (self.table[:, :1], self.table[:8, :1])
+        told = TASK.blend(replace(request, oofs=blind, tests=tests, tables=tables))
+        cat = self.table[:, 0] == 1
+        assert told.oof["cat"][cat].min() > 0.8 > 0.2 > told.oof["cat"][~cat].max()
+        assert told.test["cat"].tolist() == pytest.approx(np.where(cat[:8], 0.9, 0.1), abs=0.1)
 
 
 @pytest.mark.parametrize("emu", [["emu"], []], ids=["each label", "a label that no validated image has"])

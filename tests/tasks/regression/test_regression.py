@@ -213,13 +213,18 @@ class TestBlend:
         np.testing.assert_allclose(blended.oof["age"], self.truth["age"], rtol=1e-6)
         np.testing.assert_allclose(blended.test["age"], self.truth["age"][:6], rtol=1e-6)
 
+    def test_stacking_weighs_the_runs_and_stays_in_the_range(self):
+        blended = self.blend("stack")
+        np.testing.assert_allclose(blended.oof["age"], self.truth["age"], atol=0.5)
+        assert blended.test["age"].between(AGE.low, AGE.high).all()
+
     def test_nothing_can_be_fitted_honestly_to_a_lone_fold(self):
         with pytest.raises(UserError, match="one fold"):
             self.blend("climb", folds=1)
 
-    @pytest.mark.parametrize("method", ["rank", "stack"])
+    @pytest.mark.parametrize("method", ["rank", "vote"])
     def test_a_method_that_is_not_there_is_refused_with_those_that_are(self, method):
-        with pytest.raises(UserError, match=f"no --method {method}: take one of mean, climb"):
+        with pytest.raises(UserError, match=f"no --method {method}: take one of mean, stack, climb"):
             self.blend(method)
 
 

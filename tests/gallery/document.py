@@ -15,8 +15,8 @@ NOT_YET = (
     ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
     (
-        "rsna-2022-cervical-spine, siim-covid19, vinbigdata-chest-xray",
-        "several rows of a submission for each row of images, several raters",
+        "siim-covid19, vinbigdata-chest-xray",
+        "rows of studies and of images in one file, several raters; LabelRows has a row for each class",
     ),
     ("uw-madison's own metric", "distances between surfaces in 3-D; the row is graded by Dice"),
     ("airbus-ship, sartorius", "instances: several masks of one class an image"),

@@ -98,6 +98,13 @@ ROWS = (
     _row("plant_seedlings", "file,species", r"[0-9a-f]{8}\.png,[A-Z][A-Za-z -]+", 1 / 12, 0.5),
     _row("ranzcr_clip", f"StudyInstanceUID,{FINDINGS}", rf"[0-9.]+(,{P}){{11}}", 0.5, 0.2),
     _row("rsna_breast_cancer", "prediction_id,cancer", rf"\d+_[LR],{P}", 0.3, 0.3, fast=True),
+    _row(
+        "rsna_cervical_spine",
+        "row_id,fractured",
+        rf"[0-9.]+_(C[1-7]|patient_overall),{P}",
+        0.47,
+        0.1,
+    ),
     _row("rsna_miccai_brain_tumor", "BraTS21ID,MGMT_value", rf"\d{{5}},{P}", 0.5, 0.3),
     _row("seti", "id,target", rf"[0-9a-f]{{15}},{P}", 0.5, 0.3, fast=True),
     _row(

@@ -22,7 +22,7 @@ STAGE = $(BIN)/python -m $(PROGRAM) $@ \
 	$(if $(RUN),--run '$(RUN)') $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare sweep explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint format clean
+.PHONY: help setup test-setup test-lowest ops bench bench-ops bench-detection check-gpu new test-sanitized submit data folds audit preview lr-find compare sweep explain blend upload scores workspace leaderboard serve kernel kernel-rehearse kernel-push train predict class-folders export-model test test-slow lint docs format clean
 
 help: ## list every target
 	@echo 'make TARGET [COMP=cifar10] [CONFIG=fast] [DATA=auto|kaggle|mirror|sample | RAW=folder] [OUT=file] [FORMAT=voc|coco|onnx|pt2] [IMAGES=folder] [DEVICE=cpu|cuda:1|mps] [RUN=name] [RUNS="a b"] [UPLOAD=0] [ARGS="--train.epochs 3"]'
@@ -158,6 +158,10 @@ lint: $(DEVELOP) ## check style, the layers, and types
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+docs: $(DEVELOP) ## build the site of docs/ in build/site, without a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'docs: build/site/index.html'
 
 format: $(DEVELOP) ## apply style
 	$(BIN)/ruff check --fix .

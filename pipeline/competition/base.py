@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline.base.errors import UserError
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
+from pipeline.config.groups import FoldConfig
 from pipeline.config.reach import Reach
 from pipeline.frame.schema import natural_order
 from pipeline.frame.submission import Format
@@ -122,6 +123,12 @@ class Competition(ABC):
             return raw.read_csv(name, [])
         ids = self.load_test(raw)["image_id"].astype("str").sort_values(key=natural_order)
         return self.submission_format(self.task.classes(self.load_train(raw))).sample_of(ids.tolist())
+
+    def split(self, train: pd.DataFrame, folds: FoldConfig) -> pd.Series | None:
+        """The fold of each row of the train frame, in its order, instead of the split that `folds` names: 0,
+        1, ..., or -1, always trained on. None keeps that. Identical images must share a fold. A CSV of folds
+        (`folds.csv`) goes before it."""
+        return None
 
     def augment(self, config: Any, preprocess: Preprocess) -> A.Compose | None:
         """Random transform of a training image with its truth, as `Task.train_transform` makes it, instead

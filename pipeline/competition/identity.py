@@ -121,6 +121,11 @@ def splitting_code() -> str:
     return _digest_of(PACKAGE / "frame" / "folds.py")
 
 
+def own_splitting_code(competition: Competition) -> dict[str, str]:
+    """Digests of the code of a competition's own split; empty where it has none."""
+    return _own_code(competition, ("split",))
+
+
 def prediction_code(competition: Competition) -> dict[str, str]:
     """Digests of the code that predicts, by file."""
     return (

@@ -9,6 +9,7 @@ from pipeline.base.errors import name_some
 from pipeline.base.files import digest, file_hash
 from pipeline.competition.base import Competition
 from pipeline.competition.identity import (
+    own_splitting_code,
     prediction_code,
     scoring_code,
     training_code,
@@ -44,6 +45,7 @@ def describe(
     split = options["folds"].pop("csv")
     if split is not None:
         options["folds"]["csv"] = file_hash(Path(split))  # what it holds, wherever it lies
+    own_split = {} if split is not None else own_splitting_code(competition)
     return {
         "config": options,
         "hours": hours,
@@ -56,6 +58,7 @@ def describe(
             "training": training_code(competition, config),
             "prediction": prediction_code(competition),
             "scoring": scoring_code(competition),
+            **({"splitting": own_split} if own_split else {}),
         },
     }
 

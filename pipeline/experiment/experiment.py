@@ -36,7 +36,7 @@ from pipeline.experiment.sharing import (
 )
 from pipeline.experiment.speed import measure_fold
 from pipeline.experiment.teachers import Teachers, find_teachers
-from pipeline.frame.fold_file import read_folds
+from pipeline.frame.fold_file import own_folds, read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.inputs.batches import Images
 from pipeline.inputs.filling import fill_copies
@@ -160,6 +160,11 @@ class Experiment:
         if split.csv is not None:
             folds = read_folds(Path(split.csv), self.data.train)
             audit_folds(self.data.train, folds, name=split.csv)
+            return folds
+        own = self.competition.split(self.data.train, split)
+        if own is not None:
+            folds = own_folds(own, self.data.train)
+            audit_folds(self.data.train, folds, name="split, in competition.py")
             return folds
         key = digest([vars(split), self.data.train_identity, splitting_code()])
         path = self.paths.data / self.competition.slug / "folds" / f"{key}.parquet"

@@ -1,7 +1,8 @@
-"""A split that somebody else made: a CSV file with a fold for every training image."""
+"""A split that somebody else made: a CSV file of folds, or a competition's own."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import UserError, name_some
@@ -58,10 +59,28 @@ def read_folds(path: Path, train: pd.DataFrame) -> pd.DataFrame:
         reason = cause(missing, unknown) or f"its ids are taken from the column {column}"
         raise UserError(f"{path} {' and '.join(parts)}: {reason}")
     folds = train[["image_id"]].assign(fold=[known[name] for name in train["image_id"]])
+    _refuse_one_sided(folds, str(path))
+    return folds
+
+
+def own_folds(given: pd.Series, train: pd.DataFrame) -> pd.DataFrame:
+    """What a competition's own split gave, as `read_folds` returns it. Raises UserError where it is no whole
+    number from -1 on for every row, or leaves nothing to measure on or to learn from."""
+    numbers = pd.to_numeric(pd.Series(np.asarray(given)), errors="coerce")
+    if len(numbers) != len(train) or not ((numbers >= -1) & (numbers % 1 == 0)).all():
+        raise UserError(
+            f"the competition's own split gave {len(numbers):,} folds for {len(train):,} training images: "
+            "give each a whole number from 0 on, or -1"
+        )
+    folds = train[["image_id"]].assign(fold=numbers.astype("int64").to_numpy())
+    _refuse_one_sided(folds, "the competition's own split")
+    return folds
+
+
+def _refuse_one_sided(folds: pd.DataFrame, source: str) -> None:
     inside = folds["fold"][folds["fold"] != TRAIN_ONLY]
     if inside.empty or (inside.nunique() == 1 and len(inside) == len(folds)):
         what = (
             "no fold but -1" if inside.empty else "all images in one fold, so that none is left to learn from"
         )
-        raise UserError(f"{path} has {what}: give folds from 0 on")
-    return folds
+        raise UserError(f"{source} has {what}: give folds from 0 on")

@@ -33,10 +33,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def executed(name: str, folder: Path) -> tuple[str, int]:
+def executed(name: str, folder: Path, **parameters: object) -> tuple[str, int]:
     """Run a notebook on the raw files in `folder`; returns its texts and the number of its pictures."""
     book = nbformat.read(REPOSITORY / "notebooks" / name, as_version=4)
-    book.cells[1].source += f"\nRAW = {str(folder / 'raw')!r}"
+    given = {"RAW": str(folder / "raw"), **parameters}
+    book.cells[1].source += "".join(f"\n{name} = {value!r}" for name, value in given.items())
     NotebookClient(book, timeout=200, resources={"metadata": {"path": str(folder)}}).execute()
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
     kinds = ("text/plain", "text/html")
@@ -64,6 +65,28 @@ def test_errors_of_the_last_run_are_analysed(folder, capfd):
     text, pictures = executed("03-errors.ipynb", folder)
     assert "'cv_accuracy'" in text and "probability" in text and pictures == 0
     assert "Most confused pairs" in text and "<svg" in text
+
+
+SHORT = ("--config", "sample", "--folds.use", "1", "--train.epochs", "1", "--track.wandb", "disabled")
+
+
+def _goes_to_a_submission(folder: Path, **parameters: object) -> str:
+    text, _ = executed("05-from-nothing.ipynb", folder, OPTIONS=SHORT, **parameters)
+    assert "submission: submissions/cifar10/sample-" in text and "30 rows" in text
+    assert len((folder / "submission.csv").read_text().splitlines()) == 31
+    assert "report.html" in text
+    return text
+
+
+def test_from_nothing_to_a_submission(folder):
+    _goes_to_a_submission(folder)
+
+
+@pytest.mark.slow
+def test_from_nothing_with_a_clone_of_the_code(folder, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    _goes_to_a_submission(folder, CODE=str(REPOSITORY))
+    assert (folder / "podium" / "pyproject.toml").exists()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -86,7 +86,7 @@ audit: $(READY) ## a page of copies, leaks between folds or into test, conflicti
 preview: $(READY) ## draw training images, as they are and augmented, with their labels
 	@$(STAGE)
 
-lr-find: $(READY) ## plot the loss over rising learning rates, and suggest one
+lr-find: $(READY) ## plot the loss over rising learning rates, and suggest a range
 	@$(STAGE)
 
 compare: $(READY) ## train several configs (CONFIG=a,b,c) or values (ARGS="--train.lr 0.1,0.2") and put their scores in one table

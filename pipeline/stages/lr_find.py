@@ -1,4 +1,4 @@
-"""Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights."""
+"""Plot the loss over rising learning rates on the first fold, and suggest a range. Saves no weights."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from pipeline.training.lr_range import plot_range_test, range_test, suggest
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ConfigOptions, SourceOptions, OutOptions, ComputeOptions):
-    """Plot the loss over rising learning rates on the first fold, and suggest one. Saves no weights."""
+    """Plot the loss over rising learning rates on the first fold, and suggest a range. Saves no weights."""
 
 
 def run(context: Context, options: Options) -> str:
@@ -27,10 +27,13 @@ def run(context: Context, options: Options) -> str:
     frame = range_test(training_step(start(experiment.job(experiment.fold_numbers[0]))))
     path = options.out or experiment.run.folder / "lr_find.png"
     try:
-        lr = suggest(frame)
+        found = suggest(frame)
     except UserError as error:
         plot_range_test(frame, None, path)
         raise UserError(f"{error} (the losses are drawn in {path})") from error
-    plot_range_test(frame, lr, path)
-    say(f"suggested: --train.lr {lr:.2g} (the config has {experiment.config.train.lr:.2g})")
+    plot_range_test(frame, found, path)
+    say(
+        f"suggested: --train.lr {found.lr:.2g}, from {found.low:.2g} to {found.high:.2g} "
+        f"(the config has {experiment.config.train.lr:.2g})"
+    )
     return f"learning rates: {path}"

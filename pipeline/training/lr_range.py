@@ -1,30 +1,50 @@
-"""Learning-rate range test: raise the rate batch by batch and watch where the loss falls fastest.
+"""Learning-rate range test: raise the rate batch by batch and watch where the loss falls and rises again.
 
-Leslie N. Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv 1506.01186, section 3.3; the
-geometric steps, the smoothing and the stop are those that fastai made common.
+Leslie N. Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv 1506.01186, section 3.3. The
+curve is fitted through the points on both sides of each (LOESS, Cleveland 1979), so that it does not trail
+them: an average of the past is a decade of rates late, and so is what is read off it.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.base.errors import UserError
 from pipeline.base.figures import save_figure
 
-SMOOTHING = 0.95
-"""Weight of the past in the averaged loss."""
+SMOOTHING = 0.9
+"""Weight of the past in the average that ends the test; nothing else is read off it."""
 BLOWN_UP = 4.0
-"""Multiple of the lowest averaged loss at which there is nothing more to learn from higher rates."""
+"""Multiple of the lowest average at which there is nothing more to learn from higher rates."""
 FEWEST = 8
-"""Points below which a slope says nothing."""
-SETTLING = 20
-"""First points that are left out: the average of so few losses moves with the noise of each batch."""
-WINDOW = 12
-"""Points through which one slope is fitted; of two neighbours, the noise would be all there is to see."""
+"""Points below which a curve says nothing."""
+WIDTH = 0.04
+"""Standard deviation of the weights of neighbours in a fit, as a share of all points."""
+VALLEY = 0.1
+"""Share of the fall of the loss, above its lowest point, up to which a rate counts as good."""
+
+MARGIN = 4.0
+"""How far below the highest good rate the suggestion stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """Rates at which the loss is near its lowest.
+
+    Attributes
+    ----------
+    lr : where it is lowest, and at most a quarter of `high`, for a loss takes some steps to blow up; where it
+        never rises again, the geometric middle of the others.
+    low, high : the first and the last of them.
+    """
+
+    lr: float
+    low: float
+    high: float
 
 
 def range_test(
@@ -32,7 +52,7 @@ def range_test(
 ) -> pd.DataFrame:
     """Train one batch at each of `steps` learning rates from `low` to `high`, equally far apart in ratio.
 
-    Ends early after the first loss that is not finite or whose average exceeds four times the lowest one.
+    Ends early at the first loss that is not finite, or after the average exceeds four times the lowest one.
 
     Parameters
     ----------
@@ -40,8 +60,7 @@ def range_test(
 
     Returns
     -------
-    DataFrame with lr, loss, and smoothed: the exponential average of the loss, with its bias towards the
-    initial zero corrected as in Adam (arXiv 1412.6980). All finite; no row for a loss that is not.
+    DataFrame with lr, loss, and fitted: see `fit`. All finite; no row for a loss that is not.
 
     Raises
     ------
@@ -51,28 +70,42 @@ def range_test(
         raise UserError(f"a range of learning rates must rise from above 0, not go from {low} to {high}")
     if steps < 2:
         raise UserError(f"a range test needs at least 2 steps, not {steps}")
-    rows: list[tuple[float, float, float]] = []
+    rows: list[tuple[float, float]] = []
     average, lowest = 0.0, math.inf
     for number, lr in enumerate(np.geomspace(low, high, steps).tolist(), start=1):
         loss = float(step(lr))
         if not math.isfinite(loss):
             break
+        rows.append((lr, loss))
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        smoothed = average / (1 - SMOOTHING**number)
-        rows.append((lr, loss, smoothed))
-        if smoothed > BLOWN_UP * lowest:
+        corrected = average / (1 - SMOOTHING**number)  # of its bias towards the initial zero, as in Adam
+        if corrected > BLOWN_UP * lowest:
             break
-        lowest = min(lowest, smoothed)
-    return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"], dtype="float64")
+        lowest = min(lowest, corrected)
+    frame = pd.DataFrame(rows, columns=["lr", "loss"], dtype="float64")
+    return frame.assign(fitted=fit(frame["loss"].to_numpy()))
 
 
-def suggest(frame: pd.DataFrame) -> float:
-    """The learning rate at which the smoothed loss falls fastest per factor of the rate.
+def fit(loss: np.ndarray) -> np.ndarray:
+    """The curve through points (N,) that are equally far apart: at each the value of the line that fits its
+    neighbours best, weighted by a Gaussian of their distance.
 
-    The slope is that of a least-squares line through twelve points, and the rate the one in their middle. The
-    first twenty points are left out, or a quarter of fewer than eighty; no line spans more than half of them.
-    Only points up to the lowest smoothed loss count: what falls after it falls from a height that a rate too
-    large has led to. The steepest point lies below the rates that diverge, so it is safe as a peak rate.
+    A loss above where it began says that the rate is too large; how much above says nothing, and is cut off.
+    """
+    if not len(loss):
+        return loss
+    begin = float(np.median(loss[: max(3, len(loss) // 10)]))
+    values, places = np.minimum(loss, begin), np.arange(len(loss))
+    away = (places[None, :] - places[:, None]).astype("float64")
+    weight = np.exp(-0.5 * (away / max(1.0, WIDTH * len(loss))) ** 2)
+    total, first, second = weight.sum(1), (weight * away).sum(1), (weight * away**2).sum(1)
+    level, tilt = weight @ values, (weight * away) @ values
+    spread = total * second - first**2
+    return np.where(spread > 0, (second * level - first * tilt) / np.where(spread > 0, spread, 1), values)
+
+
+def suggest(frame: pd.DataFrame) -> Suggestion:
+    """The learning rates around the lowest point of the fitted loss, up to a tenth of its fall above it.
 
     Parameters
     ----------
@@ -82,34 +115,27 @@ def suggest(frame: pd.DataFrame) -> float:
     ------
     UserError : the test ended too early, or the loss never fell.
     """
-    loss, rate = frame["smoothed"].to_numpy(), np.log(frame["lr"].to_numpy())
-    if len(loss) < FEWEST:
+    curve, rate = frame["fitted"].to_numpy(), frame["lr"].to_numpy()
+    if len(curve) < FEWEST:
         raise UserError(
-            f"the range test ended after {len(loss)} steps: start from a lower rate or take more steps"
+            f"the range test ended after {len(curve)} steps: start from a lower rate or take more steps"
         )
-    first = min(SETTLING, len(loss) // 4)
-    last = first + int(loss[first:].argmin())
-    window = min(WINDOW, len(loss) // 2, last - first + 1)
-    slope, middle = _slopes(rate[first : last + 1], loss[first : last + 1], window)
-    steepest = int(slope.argmin())
-    if slope[steepest] >= 0:
+    lowest = int(curve.argmin())
+    fall = float(curve[: lowest + 1].max() - curve[lowest])
+    if fall <= 1e-9 * abs(float(curve[0])):
         raise UserError(
             "the loss fell at no learning rate of the range test: raise its upper end, and check the labels"
         )
-    return math.exp(middle[steepest])
+    outside = np.flatnonzero(curve > curve[lowest] + VALLEY * fall)
+    before, after = outside[outside < lowest], outside[outside > lowest]
+    low = float(rate[before[-1] + 1 if len(before) else 0])
+    high = float(rate[after[0] - 1 if len(after) else -1])
+    lr = min(float(rate[lowest]), high / MARGIN) if len(after) else math.sqrt(low * high)
+    return Suggestion(lr=lr, low=low, high=high)
 
 
-def _slopes(rate: np.ndarray, loss: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and middle of the least-squares line through each `window` neighbours; one point is level."""
-    rates, losses = sliding_window_view(rate, window), sliding_window_view(loss, window)
-    middle = rates.mean(axis=1)
-    offsets = rates - middle[:, None]
-    spread = (offsets**2).sum(axis=1)
-    return (offsets * losses).sum(axis=1) / np.where(spread > 0, spread, 1), middle
-
-
-def plot_range_test(frame: pd.DataFrame, suggestion: float | None, path: Path) -> Path:
-    """Loss by learning rate, as measured and smoothed, with the suggestion marked; writes one PNG.
+def plot_range_test(frame: pd.DataFrame, suggestion: Suggestion | None, path: Path) -> Path:
+    """All losses by learning rate, the curve through them, and the suggestion; writes one PNG.
 
     Parameters
     ----------
@@ -120,15 +146,17 @@ def plot_range_test(frame: pd.DataFrame, suggestion: float | None, path: Path) -
 
     figure = Figure(figsize=(7, 4))
     axis = figure.subplots()
-    axis.plot(frame["lr"], frame["loss"], color="tab:blue", alpha=0.3, label="each batch")
-    axis.plot(frame["lr"], frame["smoothed"], color="tab:blue", label="smoothed")
+    axis.scatter(frame["lr"], frame["loss"], s=9, color="tab:gray", label="each batch")
+    axis.plot(frame["lr"], frame["fitted"], color="tab:blue", label="curve through them")
     if suggestion is not None:
-        axis.axvline(suggestion, color="tab:red", linestyle="--", label=f"steepest at {suggestion:.2g}")
+        told = f"{suggestion.low:.2g} to {suggestion.high:.2g}"
+        axis.axvspan(suggestion.low, suggestion.high, color="tab:orange", alpha=0.2, label=told)
+        axis.axvline(
+            suggestion.lr, color="tab:orange", linestyle="--", label=f"suggested: {suggestion.lr:.2g}"
+        )
     axis.set_xscale("log")
-    # A last loss before the stop may be huge; the fall would be a flat line beside it.
-    span = frame["smoothed"].max() - frame["smoothed"].min()
-    if span > 0:  # it is NaN where the first loss was not finite already
-        axis.set_ylim(frame["smoothed"].min() - 0.1 * span, frame["smoothed"].max() + 0.1 * span)
+    if len(frame) and frame["loss"].min() > 0:  # what blew up is drawn, too, and leaves room for the fall
+        axis.set_yscale("log")
     axis.set_xlabel("learning rate")
     axis.set_ylabel("training loss")
     axis.set_title("learning rate range test")

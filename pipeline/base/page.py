@@ -56,7 +56,7 @@ def section(part: Part) -> str:
         return f"<section><h2>{name}</h2>{picture}</section>"
     note = f'<p class="soft">{html.escape(part.note)}</p>' if part.note else ""
     if isinstance(part, Table):
-        inside = table(part.heads, part.rows)
+        inside = table(part.heads, part.rows) if part.rows else ""
     elif isinstance(part, Chart):
         inside = draw(part)
     elif isinstance(part, Charts):

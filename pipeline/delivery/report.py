@@ -32,7 +32,10 @@ def write_report(folder: Path, title: str, facts: dict[str, Any], made: Sequence
             lacks = f"the report lacks a part ({type(error).__name__}: {reason})"
             say(f"warning: {lacks}")
             parts.append(f'<section><p class="badge">{html.escape(lacks)}</p></section>')
-    parts.append(f"<section><h2>Config</h2><pre>{html.escape(config)}</pre></section>")
+    parts.append(
+        f"<section><h2>Config</h2><details><summary>all options</summary>"
+        f"<pre>{html.escape(config)}</pre></details></section>"
+    )
     return write_page(folder / "report.html", title, parts)
 
 

@@ -84,9 +84,15 @@ function runRow(run) {
     if (["–", "no score yet", "upload cut", ""].includes(shown)) kinds.push("none");
     if (column.key === "data" && isSample(run)) kinds.push("sample");
     const note = column.key === "git_sha" ? run.git_sha : column.key.startsWith("lb_") ? uploadNote(run) : null;
-    return make("td", { class: kinds.filter(Boolean).join(" ") || null, title: note }, shown || "–");
+    const parts = column.key === "changed" ? options(shown) : [shown];
+    return make("td", { class: kinds.filter(Boolean).join(" ") || null, title: note }, ...(shown ? parts : ["–"]));
   });
   return make("tr", { "data-run": run.run, class: top ? "best" : null }, runHead(run), ...cells);
+}
+
+// Each option stays on a line with its value; a line would break behind its hyphens.
+function options(text) {
+  return text.split(/ (?=--)/).flatMap((option) => [make("span", { class: "option" }, option), " "]);
 }
 
 function runHead(run) {

@@ -1,5 +1,6 @@
 """How long a fold takes on this machine: measured on a few batches before the first one begins."""
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +16,11 @@ from pipeline.training.loop import LOSS_IMAGES, Started, start, training_step
 from pipeline.training.plan import Seconds
 
 ENOUGH_S = 1.0
-"""Of each measurement, but for the first batch, which warms up."""
+"""Of training steps; no fewer than `STEPS` of them, whose median counts: what else the machine does for a
+moment shall not cost epochs."""
+STEPS = 3
+PREDICTION_S = 0.3
+"""Of prediction, which is measured on more images where that was shorter: the first few cost most."""
 
 
 def measure_fold(job: FoldJob, tests: int) -> Seconds:
@@ -41,14 +46,13 @@ def measure_fold(job: FoldJob, tests: int) -> Seconds:
 
 def _each(work: Callable[[], object], most: int) -> float:
     """Seconds of one call, after one that is not measured where there are several."""
-    first = _timed(work)
-    if most == 1:
-        return first
-    began, count = time.perf_counter(), 0
-    while count < most - 1 and time.perf_counter() - began < ENOUGH_S:
-        work()
-        count += 1
-    return (time.perf_counter() - began) / count
+    times = [_timed(work)]
+    began = time.perf_counter()
+    while len(times) <= min(STEPS, most - 1) or (
+        len(times) < most and time.perf_counter() - began < ENOUGH_S
+    ):
+        times.append(_timed(work))
+    return statistics.median(times[1:] or times)
 
 
 def _an_image(fold: Started, config: PredictConfig, folder: Path) -> float:
@@ -70,11 +74,12 @@ def _an_image(fold: Started, config: PredictConfig, folder: Path) -> float:
         return lambda: predict(fold.session.predictor, fold.job.competition.task, request)
 
     _timed(some(1))
+    most = min(most, len(opened.valid_rows))
     count, seconds = 0, 0.0
-    for size in (min(4, most), min(32, most), most):
-        if size > count and seconds * size / max(1, count) < ENOUGH_S:
-            count, seconds = size, _timed(some(size))
-    return seconds / min(count, len(opened.valid_rows))
+    while count < most and seconds < PREDICTION_S:
+        count = min(most, max(4, 8 * count))
+        seconds = _timed(some(count))
+    return seconds / count
 
 
 def _timed(work: Callable[[], object]) -> float:

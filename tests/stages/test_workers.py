@@ -87,8 +87,12 @@ def test_workers_end_with_the_command(raw, tmp_path):
     started.terminate()
     said = started.stderr.read()
     assert started.wait(10) == 143 and "interrupted by SIGTERM: the same command goes on" in said
-    time.sleep(1)
-    assert not [one for one in helpers if Path(f"/proc/{one}").exists()]
+    for _ in range(100):
+        left = [one for one in helpers if Path(f"/proc/{one}").exists()]
+        if not left:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{left} of {helpers} are still there")
 
 
 def _descendants(process: int) -> list[int]:

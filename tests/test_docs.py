@@ -17,6 +17,7 @@ from pipeline.base.paths import Paths
 from pipeline.competition.base import Competition
 from pipeline.competition.prepared import Prepared
 from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.work import finish
 from pipeline.raw.files import RawFiles
 from pipeline.tasks.classification.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from tests.gallery.paddy import competition as paddy
@@ -121,7 +122,7 @@ def test_a_hook_trains_predicts_and_makes_another_run(number, hook, folder, expe
     code = code_of("hooks.md")[number]
     assert f" {hook}" in code and len(code.splitlines()) <= 20
     made = experiment(folder(f"own_{number}", code))
-    made.finish()
+    finish([made])
     assert len(pd.read_parquet(made.run.fold(0) / "oof.parquet")) == (made.folds["fold"] == 0).sum() > 0
     edited = code.replace("return ", "print()\n        return ", 1)
     assert experiment(folder(f"edited_{number}", edited)).run.name != made.run.name

@@ -84,14 +84,14 @@ function runRow(run) {
     if (["–", "no score yet", "upload cut", ""].includes(shown)) kinds.push("none");
     if (column.key === "data" && isSample(run)) kinds.push("sample");
     const note = column.key === "git_sha" ? run.git_sha : column.key.startsWith("lb_") ? uploadNote(run) : null;
-    const parts = column.key === "changed" ? options(shown) : [shown];
+    const parts = column.key === "changed" ? optionLines(shown) : [shown];
     return make("td", { class: kinds.filter(Boolean).join(" ") || null, title: note }, ...(shown ? parts : ["–"]));
   });
   return make("tr", { "data-run": run.run, class: top ? "best" : null }, runHead(run), ...cells);
 }
 
 // Each option stays on a line with its value; a line would break behind its hyphens.
-function options(text) {
+function optionLines(text) {
   return text.split(/ (?=--)/).flatMap((option) => [make("span", { class: "option" }, option), " "]);
 }
 

@@ -46,7 +46,8 @@ def test_two_workers_give_the_bytes_of_one(submit, capfd):
     assert ledger()["folds"] == 3
     said = capfd.readouterr().err
     assert "2 folds at once: on cpu, cpu, 1 threads each" in said
-    assert said.count("submission so far") == 2 and said.count("new run") == 1
+    assert said.count("new run") == 1
+    assert said.count("submission so far") in (1, 2)  # one of two folds that end together
     assert {line[:6] for line in said.splitlines() if "epoch 1/1" in line} == {"fold 0", "fold 1", "fold 2"}
 
 

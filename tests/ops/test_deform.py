@@ -182,6 +182,7 @@ def test_half_types(dtype) -> None:
     assert mixed.dtype in (torch.float32, torch.bfloat16) and mixed.isfinite().all()
 
 
+@pytest.mark.slow
 def test_opcheck() -> None:
     input, offset, _, _, mask = (
         one.requires_grad_() for one in sample(WAYS[0], offsets=2, dtype=torch.float32)
@@ -238,6 +239,7 @@ torch.testing.assert_close(roi_align_rotated(*pooling[0], 3, 0.5), pooling[1], a
 """
 
 
+@pytest.mark.slow
 def test_each_instruction_set(tmp_path) -> None:
     given = sample(WAYS[0], dtype=torch.float32)[:4]
     rois = torch.tensor([[0, 5, 6, 8, 4, 30], [1, 3, 3, 20, 7, -75.0]])

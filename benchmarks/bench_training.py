@@ -16,6 +16,7 @@ from torch.nn import functional
 from benchmarks.compare import Case
 from benchmarks.photographs import Work
 from pipeline.base.device import amp_dtype, channels_last
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
@@ -114,8 +115,7 @@ def _prediction(work: Work, config: Config, amp: str):
         classes=opened.classes,
         preprocess=preprocess,
         config=replace(config.predict.plain(), amp=amp),
-        workers=0,
-        device=CPU,
+        loaders=Loaders(0, torch.device("cpu")),
         folder=work.folder,
     )
     return lambda: predict(model, Classification(), request)

@@ -14,6 +14,7 @@ from pipeline.competition.base import Competition
 from pipeline.competition.prepared import Prepared
 from pipeline.config.config import Config
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.networks import cifarnet
 from pipeline.networks.joint import Given
@@ -67,8 +68,7 @@ def untrained_predictions(
         classes=data.classes,
         preprocess=Preprocess.of_model(model, config.model.image_size, data.decoding),
         config=config.predict.plain(),
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
     return predict(model, competition.task, request)

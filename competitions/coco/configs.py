@@ -70,7 +70,6 @@ BASE = Config(
         clip_norm=10.0,
         ema=0.999,
         frozen_stages=1,
-        workers=12,
     ),
     predict=PredictConfig(flip=True, scales=(0.8, 1.0, 1.2), batch_size=16),
 )

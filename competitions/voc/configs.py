@@ -75,7 +75,6 @@ BASE = Config(
         warmup=0.05,
         ema=0.999,
         clip_norm=5.0,
-        workers=8,
     ),
     predict=PredictConfig(flip=True, scales=(0.75, 1.0, 1.25), batch_size=8),
 )

@@ -41,13 +41,21 @@ def check_limits(group: str, config: Any) -> None:
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
-    choices = get_args(hint) if get_origin(hint) is Literal else ()
-    if choices and value not in choices:
-        raise UserError(f"{name} is {value!r}, and must be one of {', '.join(map(str, choices))}")
+    limit = next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Limit)), None)
+    words = _words(hint)
+    if words and value is not None and value not in words and (limit is None or isinstance(value, str)):
+        numbers = f", or a number {limit}" if limit else ""
+        raise UserError(f"{name} is {value!r}, and must be one of {', '.join(map(str, words))}{numbers}")
     if value is None or isinstance(value, bool | str):
         return
-    limit = next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Limit)), None)
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} is {value}, and must be a finite number")
     if limit and not limit.least <= value <= limit.most:
         raise UserError(f"{name} is {value}, and must be {limit}")
+
+
+def _words(hint: Any) -> tuple:
+    """The values that a type names, alone or beside others, as ``int | Literal["auto"]`` does."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(word for part in get_args(hint) for word in _words(part))

@@ -40,6 +40,7 @@ from pipeline.frame.fold_file import own_folds, read_folds
 from pipeline.frame.folds import assign_folds, audit_folds
 from pipeline.inputs.batches import Images
 from pipeline.inputs.filling import fill_copies
+from pipeline.inputs.loading import Loaders
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.runs.about import ABOUT, about_run, tell_about
@@ -356,8 +357,7 @@ class Experiment:
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,
             config=self.precise.predicting() if self._views(fold) else self.precise.without_views(),
-            workers=self.config.train.workers,
-            device=torch.device(self.device),
+            loaders=Loaders(self.config.train.workers, torch.device(self.device)),
             folder=folder / split,
         )
         with progress(f"fold {fold} predict {split}", len(rows), "images") as advance:

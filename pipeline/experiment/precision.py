@@ -20,6 +20,7 @@ from pipeline.base.files import digest, write_json
 from pipeline.base.progress import say
 from pipeline.config.config import Config
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request, images_at_once
 from pipeline.runs.run import read_json
@@ -139,7 +140,7 @@ def _training(fold: Started) -> Callable[[bool], None]:
     return work
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _ReadOnce(Images):
     """Some images that stay in memory, for what is timed is not their reading."""
 
@@ -173,8 +174,7 @@ def _prediction(fold: Started, folder: Path) -> Callable[[bool], None]:
                     classes=opened.classes,
                     preprocess=fold.preprocess,
                     config=replace(config, amp="on" if amp else "off"),
-                    workers=0,
-                    device=opened.device,
+                    loaders=Loaders(0, opened.device),
                     folder=Path(own),
                 )
                 predict(fold.session.predictor, job.competition.task, request)

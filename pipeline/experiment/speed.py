@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.groups import PredictConfig
+from pipeline.inputs.loading import Loaders
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request, images_at_once
 from pipeline.training.job import FoldJob
@@ -67,8 +68,7 @@ def _an_image(fold: Started, config: PredictConfig, folder: Path) -> float:
             classes=opened.classes,
             preprocess=fold.preprocess,
             config=config,
-            workers=0,
-            device=opened.device,
+            loaders=Loaders(0, opened.device),
             folder=Path(tempfile.mkdtemp(dir=folder)),
         )
         return lambda: predict(fold.session.predictor, fold.job.competition.task, request)

@@ -15,6 +15,7 @@ from pipeline.competition.base import Competition
 from pipeline.experiment.average import aligned
 from pipeline.experiment.combine import options_of
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
 from pipeline.runs.run import Run
@@ -76,8 +77,7 @@ class Apply:
             classes=checkpoint.classes,
             preprocess=checkpoint.preprocess,
             config=replace(config.predicting(), amp=checkpoint.config.predict.amp),  # as it was measured
-            workers=config.train.workers,
-            device=self.device,
+            loaders=Loaders(config.train.workers, self.device),
             folder=folder,
         )
         with progress(f"{path.parent.name} predict", len(self.images), "images") as advance:

@@ -14,22 +14,22 @@ import albumentations as A
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from pipeline.base.device import to_device
-from pipeline.base.errors import UserError
 from pipeline.config.groups import TrainConfig
 from pipeline.config.reach import Reach
 from pipeline.inputs.beside import Beside
 from pipeline.inputs.copies import Copies, remade
+from pipeline.inputs.loading import Loader, Loaders, Workers
 from pipeline.inputs.preprocess import Preprocess, as_picture, eval_transform, normalise
 from pipeline.networks.joint import Batch, Joint, pixels_of, singles
 from pipeline.readers.decoding import Decoding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
-    """The images of one split.
+    """The images of one split; equal to no other.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Images:
         return np.ascontiguousarray(self.packed[rows])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class JoinedImages(Images):
     """The images of one split and then those of another, read the same way.
 
@@ -199,6 +199,8 @@ class TrainingBatches:
         self.train, self.preprocess, self.device = train, preprocess, device
         self.batch_size = min(train.batch_size, len(rows))
         self.beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
+        self.loader = Loader(_Examples(images, rows, targets, transform), train.workers, device)
+        self.ahead: dict[int, Iterator[tuple[torch.Tensor, Any]]] = {}
         self.batch_transform, self.pixels = None, None
         if batch_transform and images.packed_size is not None and targets.fixed is not None:
             # All training rows at once: 150 MB for CIFAR-10, and on a GPU nothing is copied again.
@@ -208,92 +210,108 @@ class TrainingBatches:
     def __len__(self) -> int:
         return len(self.rows) * self.train.passes // self.batch_size
 
-    def epoch(self, seed: int) -> Iterator[tuple[Batch, Any]]:
+    def epoch(self, seed: int, following: int | None = None) -> Iterator[tuple[Batch, Any]]:
         """Yield (images float32 (B, C, H, W), targets) on the device; images in a `Joint` where rows are more
         than one image.
 
         Draws from torch's global generator, which it seeds with `seed`.
+
+        Parameters
+        ----------
+        following : seed of the next epoch, whose first batches are loaded as soon as this one's all are.
         """
-        torch.manual_seed(seed)
-        passes = [self._order() for _ in range(self.train.passes)]
-        order = torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
-        yield from self._batches(order, seed)
+        order = self._order(torch.manual_seed(seed))
+        if self.pixels is not None:
+            made = self._in_memory(order)
+        else:
+            made = self.ahead.pop(seed, None) or self._loaded(order, seed)
+        yield from self._batches(order, made)
+        if following is not None and self.pixels is None:
+            next_order = self._order(torch.Generator().manual_seed(following))
+            self.ahead = {following: self._loaded(next_order, following)}
 
     def in_order(self, seed: int) -> tuple[Batch, Any]:
         """All rows as one batch of an epoch, in their order; draws as `epoch` does."""
         torch.manual_seed(seed)
-        return next(self._batches((torch.arange(len(self.rows)),), seed))
+        order = [torch.arange(len(self.rows))]
+        made = self._in_memory(order) if self.pixels is not None else self._loaded(order, seed)
+        return next(self._batches(order, made))
 
-    def _batches(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[Batch, Any]]:
-        made = self._loaded(order, seed) if self.pixels is None else self._in_memory(order)
+    def _batches(
+        self, order: Sequence[torch.Tensor], made: Iterator[tuple[torch.Tensor, Any]]
+    ) -> Iterator[tuple[Batch, Any]]:
         for chosen, (pixels, targets) in zip(order, made, strict=True):
-            images = self.beside.join(normalise(pixels, self.preprocess), chosen)
+            on_device = pixels.to(self.device, non_blocking=True)
+            images = self.beside.join(normalise(on_device, self.preprocess), chosen)
             yield images, to_device(targets, self.device)
 
-    def _order(self) -> torch.Tensor:
-        """The rows of one pass."""
+    def _order(self, generator: torch.Generator) -> Sequence[torch.Tensor]:
+        """The rows of each batch of an epoch."""
         count = len(self.rows)
-        if self.weights is None:
-            return torch.randperm(count)
-        return torch.multinomial(self.weights, count, replacement=True)
+        passes = [
+            torch.randperm(count, generator=generator)
+            if self.weights is None
+            else torch.multinomial(self.weights, count, replacement=True, generator=generator)
+            for _ in range(self.train.passes)
+        ]
+        return torch.cat(passes)[: len(self) * self.batch_size].split(self.batch_size)
 
     def plain(self, count: int) -> torch.Tensor:
         """The first `count` training images, normalised but not augmented; those of bags one by one."""
         rows = self.rows[: max(1, count // self.preprocess.images)]
-        batches = evaluation_batches(self.images, rows, self.preprocess, len(rows), 0, self.device)
+        batches = evaluation_batches(self.images, rows, self.preprocess, len(rows), Loaders(0, self.device))
         batch = next(batches)[1]
         if not isinstance(batch, Joint) or batch.counts is None:
             return pixels_of(batch)
         there = torch.arange(self.preprocess.images, device=batch.device) < batch.counts[:, None]
         return singles(batch.pixels, self.preprocess.images)[there.flatten()]
 
-    def _in_memory(self, order: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _in_memory(self, order: Sequence[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         assert self.pixels is not None and self.batch_transform is not None and self.targets.fixed is not None
         for chosen in order:
             pixels = self.pixels[chosen.to(self.device)]
             yield self.batch_transform(pixels, self.preprocess), self.targets.fixed[chosen]
 
-    def _loaded(self, order: tuple[torch.Tensor, ...], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        dataset = _Examples(self.images, self.rows, self.targets, self.transform)
-        batches = [(chosen.numpy(), seed + number) for number, chosen in enumerate(order)]
-        for pixels, targets in _load(dataset, batches, self.train.workers, self.device):
-            yield pixels.to(self.device, non_blocking=True), targets
+    def _loaded(self, order: Sequence[torch.Tensor], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
+        return self.loader.load([(chosen.numpy(), seed + number) for number, chosen in enumerate(order)])
 
 
-def held_out_batches(
-    *,
-    images: Images,
-    rows: np.ndarray,
-    targets: Targets,
-    transform: A.Compose,
-    train: TrainConfig,
-    preprocess: Preprocess,
-    device: torch.device,
-) -> Iterator[tuple[Batch, Any, int]]:
-    """Yield (images float32 (B, C, H, W), targets, B) of every row once, in order; images in a `Joint` where
-    rows are more than one image.
+class HeldOutBatches:
+    """Batches of rows to measure on, the same each pass: every row once, in order."""
 
-    Parameters
-    ----------
-    targets : the truth of these rows, in their order.
-    transform : nothing in it is random.
-    """
-    places = np.arange(len(rows))
-    batches = [(places[at : at + train.batch_size], 0) for at in range(0, len(rows), train.batch_size)]
-    beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
-    loaded = _load(_Examples(images, rows, targets, transform), batches, train.workers, device)
-    for (chosen, _), (pixels, truths) in zip(batches, loaded, strict=True):
-        joined = beside.join(normalise(pixels.to(device), preprocess), torch.from_numpy(chosen))
-        yield joined, to_device(truths, device), len(pixels)
+    def __init__(
+        self,
+        *,
+        images: Images,
+        rows: np.ndarray,
+        targets: Targets,
+        transform: A.Compose,
+        batch_size: int,
+        workers: Workers,
+        preprocess: Preprocess,
+        device: torch.device,
+    ) -> None:
+        """Parameters
+        ----------
+        targets : the truth of these rows, in their order.
+        transform : nothing in it is random.
+        """
+        self.preprocess, self.device = preprocess, device
+        self.order = list(torch.arange(len(rows)).split(batch_size))
+        self.loader = Loader(_Examples(images, rows, targets, transform), workers, device)
+        self.beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
+
+    def __iter__(self) -> Iterator[tuple[Batch, Any, int]]:
+        """Yield (images float32 (B, C, H, W), targets, B) on the device; images in a `Joint` where rows are
+        more than one image."""
+        loaded = self.loader.load([(places.numpy(), 0) for places in self.order])
+        for places, (pixels, truths) in zip(self.order, loaded, strict=True):
+            joined = self.beside.join(normalise(pixels.to(self.device), self.preprocess), places)
+            yield joined, to_device(truths, self.device), len(pixels)
 
 
 def evaluation_batches(
-    images: Images,
-    rows: np.ndarray,
-    preprocess: Preprocess,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
+    images: Images, rows: np.ndarray, preprocess: Preprocess, batch_size: int, loaders: Loaders
 ) -> Iterator[tuple[np.ndarray, Batch]]:
     """Yield (image ids, images float32 (B, C, H, W)) for every row once, in order; nothing is random or
     dropped. Images are in a `Joint` where rows are more than one."""
@@ -302,12 +320,29 @@ def evaluation_batches(
     if images.packed_size == preprocess.shape:
         loaded = (torch.from_numpy(images.pixels(batch)).permute(0, 3, 1, 2) for batch in batches)
     else:
-        dataset = _TransformedImages(images, eval_transform(preprocess))
-        loaded = _load(dataset, batches, workers, device)
+        loaded = loaders.of(_Whole(images, preprocess)).load(batches)
     beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
     for number, (batch, pixels) in enumerate(zip(batches, loaded, strict=True)):
         places = np.arange(number * batch_size, number * batch_size + len(batch))
-        yield ids[batch], beside.join(normalise(pixels.to(device), preprocess), places)
+        yield ids[batch], beside.join(normalise(pixels.to(loaders.device), preprocess), places)
+
+
+Sized = tuple[torch.Tensor, tuple[int, int]]
+"""An image (H, W, C) on the CPU, and the height and width of its file."""
+Steps = Callable[[Preprocess], Sequence[A.BasicTransform]]
+
+
+def sized_images(
+    images: Images, rows: np.ndarray, preprocess: Preprocess, steps: Steps, count: int, loaders: Loaders
+) -> Iterator[tuple[np.ndarray, list[Sized]]]:
+    """Yield (row numbers, images of any size) for every row once, in order, `count` at a time.
+
+    Parameters
+    ----------
+    steps : what is done to each image; nothing of it is random.
+    """
+    parts = [rows[start : start + count] for start in range(0, len(rows), count)]
+    return zip(parts, loaders.of(_Sized(images, preprocess, steps)).load(parts), strict=True)
 
 
 class _Examples(Dataset):
@@ -316,13 +351,10 @@ class _Examples(Dataset):
     def __init__(self, images: Images, rows: np.ndarray, targets: Targets, transform: A.Compose) -> None:
         self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
 
-    def __getitem__(self, batch: tuple[np.ndarray, int]) -> tuple[torch.Tensor, Any] | UserError:
+    def __getitem__(self, batch: tuple[np.ndarray, int]) -> tuple[torch.Tensor, Any]:
         indices, seed = batch
         self.transform.set_random_seed(seed % 2**31)
-        try:
-            examples = [self.targets.example(int(index), self._read, self.transform) for index in indices]
-        except UserError as error:
-            return error  # raised in a worker process it would arrive wrapped in a traceback
+        examples = [self.targets.example(int(index), self._read, self.transform) for index in indices]
         pixels, truths = zip(*examples, strict=True)
         return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), self.targets.batch(truths)
 
@@ -330,31 +362,39 @@ class _Examples(Dataset):
         return self.images.read(int(self.rows[index]))
 
 
-class _TransformedImages(Dataset):
+@dataclass(frozen=True)
+class _Whole(Dataset):
     """Item ``rows`` is one batch (B, C, H, W) of images to evaluate."""
 
-    def __init__(self, images: Images, transform: A.Compose) -> None:
-        self.images, self.transform = images, transform
+    images: Images
+    preprocess: Preprocess
 
-    def __getitem__(self, rows: np.ndarray) -> torch.Tensor | UserError:
-        try:
-            pixels = np.stack([self.transform(image=self.images.read(int(row)))["image"] for row in rows])
-        except UserError as error:
-            return error
+    def __getitem__(self, rows: np.ndarray) -> torch.Tensor:
+        transform = self._transform
+        pixels = np.stack([transform(image=self.images.read(int(row)))["image"] for row in rows])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
+    @cached_property
+    def _transform(self) -> A.Compose:
+        return eval_transform(self.preprocess)
 
-def _load(dataset: Dataset, batches: list, workers: int, device: torch.device) -> Iterator:
-    workers = min(workers, len(batches))
-    loader = DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=batches,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        prefetch_factor=4 if workers else None,
-    )
-    for loaded in loader:
-        if isinstance(loaded, UserError):
-            raise loaded
-        yield loaded
+
+@dataclass(frozen=True)
+class _Sized(Dataset):
+    """Item ``rows`` is a list of `Sized`."""
+
+    images: Images
+    preprocess: Preprocess
+    steps: Steps
+
+    def __getitem__(self, rows: np.ndarray) -> list[Sized]:
+        return [self._sized(int(row)) for row in rows]
+
+    def _sized(self, row: int) -> Sized:
+        image = self.images.read(row)
+        pixels = np.array(self._transform(image=image)["image"])
+        return torch.from_numpy(pixels), self.images.size(row, image)
+
+    @cached_property
+    def _transform(self) -> A.Compose:
+        return A.Compose(list(self.steps(self.preprocess)))

@@ -10,6 +10,7 @@ import torch
 
 from pipeline.config.groups import ImageSize, PredictConfig, sides
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 
 PredictT = TypeVar("PredictT", bound=PredictConfig)
@@ -26,7 +27,7 @@ class Request(Generic[PredictT]):
     ----------
     rows : row numbers of `images`.
     folder : for files that the predictions refer to; those that are there are not made again.
-    workers : processes that load images.
+    loaders : load the images, for this device.
     """
 
     images: Images
@@ -34,9 +35,13 @@ class Request(Generic[PredictT]):
     classes: list[str]
     preprocess: Preprocess
     config: PredictT
-    workers: int
-    device: torch.device
+    loaders: Loaders
     folder: Path
+
+    @property
+    def device(self) -> torch.device:
+        """What computes."""
+        return self.loaders.device
 
 
 def images_at_once(config: PredictConfig, size: ImageSize) -> int:

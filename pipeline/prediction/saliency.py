@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.inputs.batches import Images, evaluation_batches
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess, as_picture
 from pipeline.networks.joint import Joint
 
@@ -33,7 +34,7 @@ def looked_at(
     if not (hasattr(model, "forward_features") and hasattr(model, "forward_head")):
         return None
     device = next(model.parameters()).device
-    ((_, batch),) = evaluation_batches(images, rows, preprocess, len(rows), 0, device)
+    ((_, batch),) = evaluation_batches(images, rows, preprocess, len(rows), Loaders(0, device))
     if isinstance(batch, Joint):
         return None
     heat = grad_cam(model, batch, torch.from_numpy(outputs).to(device))

@@ -28,8 +28,7 @@ def view_means(
         request.rows,
         request.preprocess,
         images_at_once(request.config, request.preprocess.size),
-        request.workers,
-        request.device,
+        request.loaders,
     )
     for ids, batch in batches:
         total = torch.stack([activate(model(changed(batch, view)).float()) for view in views]).sum(dim=0)

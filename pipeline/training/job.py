@@ -1,6 +1,6 @@
 """The work of one fold, small enough to be sent to another process, device or machine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +14,9 @@ import torch
 from pipeline.competition.base import Competition
 from pipeline.competition.prepared import open_prepared
 from pipeline.config.config import Config
-from pipeline.inputs.batches import TrainingBatches, held_out_batches
+from pipeline.inputs.batches import HeldOutBatches, TrainingBatches
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import Fitted
-from pipeline.networks.joint import Batch
 from pipeline.training.history import Epoch
 from pipeline.training.lessons import Lessons
 from pipeline.training.pace import Pace, Unhurried
@@ -164,19 +163,20 @@ class OpenJob:
             weights=drawing_weights(lessons.frame, self._strata(lessons.frame), config.train.oversample),
         )
 
-    def held_out(self, preprocess: Preprocess, most: int) -> Iterator[tuple[Batch, Any, int]]:
+    def held_out(self, preprocess: Preprocess, most: int) -> HeldOutBatches:
         """Batches of validation images with their truth, none of them augmented: all, or so many of them,
-        evenly chosen; with the number of images in each."""
+        evenly chosen."""
         chosen = np.linspace(0, len(self.valid_rows) - 1, min(most, len(self.valid_rows))).round().astype(int)
         rows, config = self.valid_rows[chosen], self.job.config
         frame = self.data.train.iloc[rows]
         targets, transform = self.job.competition.task.held_out(frame, self.classes, config, preprocess)
-        return held_out_batches(
+        return HeldOutBatches(
             images=self.images,
             rows=rows,
             targets=targets,
             transform=transform,
-            train=config.train,
+            batch_size=config.train.batch_size,
+            workers=config.train.workers,
             preprocess=preprocess,
             device=self.device,
         )

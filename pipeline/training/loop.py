@@ -15,7 +15,8 @@ from pipeline.base.device import channels_last, keep_freed_memory, make_determin
 from pipeline.base.errors import UserError, name_some
 from pipeline.base.progress import banner, progress, say
 from pipeline.competition.evaluate import evaluation_of
-from pipeline.inputs.batches import TrainingBatches, evaluation_batches
+from pipeline.inputs.batches import HeldOutBatches, TrainingBatches, evaluation_batches
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import width_of
 from pipeline.networks.freeze import backbone_of, checkpoint_gradients, set_trainable
@@ -47,6 +48,8 @@ class Started:
     session: Session
     batches: TrainingBatches
     preprocess: Preprocess
+    held_out: HeldOutBatches
+    loaders: Loaders
     mixer: Mixer
     objective: Objective
 
@@ -78,6 +81,8 @@ def start(job: FoldJob) -> Started:
         session=Session.start(model, job.config.resolved().train, device),
         batches=batches,
         preprocess=preprocess,
+        held_out=opened.held_out(preprocess, LOSS_IMAGES),
+        loaders=Loaders(job.config.train.workers, device),
         mixer=task.mixer(job.config, opened.classes),
         objective=job.competition.objective(job.config, batches.targets)
         or task.objective(job.config, batches.targets),
@@ -141,8 +146,7 @@ def _with_memory(fold: Started, path: Path) -> Checkpoint:
         fold.open.train_rows,
         fold.preprocess,
         images_at_once(job.config.predict, fold.preprocess.size),
-        job.config.train.workers,
-        device,
+        fold.loaders,
     )
     model = checkpoint.build(job.competition.task, device)
     kept = job.competition.task.remembered(model, batches, fold.batches.targets)
@@ -229,7 +233,8 @@ def _train_epoch(fold: Started, epoch: int, epochs: int) -> tuple[float, float]:
     set_trainable(session.model, config, epoch)
     losses, lr = [], 0.0
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
-        for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1))):
+        following = job.seed(epoch + 2) if epoch + 1 < epochs else None
+        for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1), following)):
             step = epoch * steps + number // config.accumulate
             lr = session.set_lr(step, epochs * steps, config)
             images, targets = fold.mixer(images, targets)
@@ -295,8 +300,7 @@ def validate(fold: Started) -> float:
             classes=opened.classes,
             preprocess=fold.preprocess,
             config=job.config.predict.plain(),
-            workers=job.config.train.workers,
-            device=opened.device,
+            loaders=fold.loaders,
             folder=Path(folder),
         )
         predictions = predict(fold.session.predictor, job.competition.task, request)
@@ -316,7 +320,7 @@ def held_out_loss(fold: Started) -> float:
     mixed, by the network that predicts; in float32, as prediction is."""
     model, total, count = fold.session.predictor, 0.0, 0
     with measuring(model):
-        for images, targets, number in fold.open.held_out(fold.preprocess, LOSS_IMAGES):
+        for images, targets, number in fold.held_out:
             total += fold.objective(model, images, targets).item() * number
             count += number
     return total / max(1, count)

@@ -72,6 +72,7 @@ def another(group: Group, name: str) -> Any:
         str | None: "file.pt",
         int | None: 3,
         int | str | None: 3,
+        int | Literal["auto"]: 3,
         float | None: 1.5,
         tuple[float, ...]: (0.5, 1.0),
     }[hint]

@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.base.errors import UserError
 from pipeline.export.write import Model, write_model
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess, eval_transform, normalise
 from pipeline.networks.build import build_classifier
 from pipeline.prediction.predict import predict
@@ -165,8 +166,7 @@ def test_a_detectors_graph_finds_what_prediction_finds(tmp_path):
         classes=["a", "b", "c"],
         preprocess=graph.preprocess,
         config=config.predict.plain(),
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=tmp_path,
     )
     wanted = predict(graph.model, Detection(["a", "b", "c"]), request).iloc[0]

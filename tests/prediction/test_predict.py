@@ -11,6 +11,7 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import MOST_PIXELS, Request, images_at_once
@@ -44,8 +45,7 @@ def request_of(trained, rows, config: PredictConfig = FULL) -> Request[PredictCo
         classes=classes,
         preprocess=preprocess,
         config=config,
-        workers=0,
-        device=CPU,
+        loaders=Loaders(0, torch.device("cpu")),
         folder=NOWHERE,
     )
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline.config.reach import Reach
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.prediction.predict import predict
 from pipeline.prediction.request import Request
@@ -90,8 +91,7 @@ def asked(images: Images, config, size: int, fit: str, folder: Path) -> Request:
         classes=["ground", "square"],
         preprocess=Preprocess(size, (0.5,) * 3, (0.25,) * 3, fit=fit),
         config=config,
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
 

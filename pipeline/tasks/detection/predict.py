@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import albumentations as A
 import cv2
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from faster_coco_eval.core import mask as coco_mask
 from torch import nn
 
 from ops import batched_nms, weighted_boxes_fusion
+from pipeline.inputs.batches import sized_images
 from pipeline.inputs.preprocess import Preprocess, letterbox, normalise, squash
 from pipeline.networks.detection.parts import Detector
 from pipeline.prediction.request import Request, images_at_once
@@ -43,10 +45,14 @@ def predict_boxes(model: Detector, request: Request[PredictConfig]) -> Iterator[
     views = list(product(config.scales, turns_of(config)))
     with_masks = model_has_masks(model) and len(views) == 1 and not config.tile
     count = images_at_once(config, _input_size(request.preprocess, max(config.scales)))
-    for start in range(0, len(request.rows), count):
-        rows = request.rows[start : start + count]
-        images = [request.images.read(int(row)) for row in rows]
-        sizes = [request.images.size(int(row), image) for row, image in zip(rows, images, strict=True)]
+    loaded = sized_images(
+        request.images, request.rows, request.preprocess, _as_they_are, count, request.loaders
+    )
+    for rows, sized in loaded:
+        images, sizes = (
+            [image.numpy() for image, _ in sized],
+            [(height, width) for _, (height, width) in sized],
+        )
         found: list[list[Found]] = [[] for _ in images]
         masks: list[list[str]] = []
         for scale, turn in views:
@@ -67,6 +73,11 @@ def predict_boxes(model: Detector, request: Request[PredictConfig]) -> Iterator[
 def model_has_masks(model: nn.Module) -> bool:
     """Whether a detector also gives masks."""
     return getattr(model, "mask_head", None) is not None
+
+
+def _as_they_are(preprocess: Preprocess) -> list[A.BasicTransform]:
+    """No steps: each scale is made from the image itself."""
+    return []
 
 
 def _detect(

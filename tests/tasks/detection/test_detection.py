@@ -16,6 +16,7 @@ from torch import nn
 from pipeline.base.errors import UserError
 from pipeline.base.page import section
 from pipeline.inputs.batches import Images, TrainingBatches
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.coco_ap import coco_scores
 from pipeline.metrics.voc_ap import voc_ap
@@ -111,8 +112,7 @@ def request_for(frame: pd.DataFrame, folder, **options) -> Request:
         classes=NAMES,
         preprocess=PLAIN,
         config=config,
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
 

@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.base.errors import UserError
 from pipeline.base.parts import Chart, Tiles
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.images import pixel_mae, pixel_rmse
 from pipeline.prediction.predict import predict
@@ -60,8 +61,7 @@ def _predict(frame: pd.DataFrame, folder: Path, **options) -> pd.DataFrame:
         classes=CLASSES,
         preprocess=PLAIN,
         config=PredictConfig(batch_size=2, **options),
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
     return predict(Negative(), TASK, request)

@@ -14,6 +14,7 @@ from pipeline.competition.decoded import DecodedCache, hashes_of_cells
 from pipeline.frame.mask_rows import MaskRows
 from pipeline.frame.rle import RunLengths
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.pixels import mean_dice
 from pipeline.prediction.predict import predict
@@ -65,8 +66,7 @@ def _predict(frame: pd.DataFrame, folder: Path, **options) -> pd.DataFrame:
         classes=CLASSES,
         preprocess=PLAIN,
         config=PredictConfig(batch_size=2, **options),
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
     return predict(RedToMasks(), TASK, request)

@@ -14,6 +14,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.parts import Table, Tiles
 from pipeline.competition.evaluate import Evaluation, evaluation_of
 from pipeline.inputs.batches import Images
+from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.metrics.pixels import class_iou, mean_iou, pixel_accuracy
 from pipeline.networks.freeze import set_trainable
@@ -67,8 +68,7 @@ def _to_predict(frame: pd.DataFrame, folder, **options) -> Request:
         classes=VOC_CLASSES,
         preprocess=PLAIN,
         config=config,
-        workers=0,
-        device=torch.device("cpu"),
+        loaders=Loaders(0, torch.device("cpu")),
         folder=folder,
     )
 
@@ -114,7 +114,7 @@ def test_images_looked_at_in_the_inputs_size_give_maps_of_their_own(frame, tmp_p
         _to_predict(frame, tmp_path / "maps", flip=False), preprocess=replace(PLAIN, size=(96, 160), fit=fit)
     )
     predictions = predict(Remembering(), TASK, request)
-    sizes = [(96, 160)] * 3 if fit == "resize" else [(71, 160), (96, 41), (96, 96)]
+    sizes = [(96, 160)] * 2 if fit == "resize" else [(71, 160), (96, 41), (96, 96)]
     assert Remembering.seen == sizes
     assert load_map(predictions["map_file"][0]).shape == (21, 40, 90)
     assert pixel_accuracy(_counts(frame, predictions)) > 0.7  # the edges of the squares blur
@@ -128,11 +128,11 @@ def test_tiles_of_a_model_that_looks_at_single_pixels_equal_the_whole_image(fram
 
 
 def test_scales_are_averaged_at_the_images_own_size():
-    image = torch.linspace(-1, 1, 3 * 37 * 53).reshape(1, 3, 37, 53)
+    images = torch.linspace(-1, 1, 2 * 3 * 37 * 53).reshape(2, 3, 37, 53)
     config = PredictConfig(flip=True, scales=(0.5, 1.0, 1.5))
-    values = image_map(RedToClass(), image, config, 8, TASK.activate)
-    assert values.shape == (21, 37, 53)
-    torch.testing.assert_close(values.sum(dim=0), torch.ones(37, 53))
+    values = image_map(RedToClass(), images, config, 8, TASK.activate)
+    assert values.shape == (2, 21, 37, 53)
+    torch.testing.assert_close(values.sum(dim=1), torch.ones(2, 37, 53))
 
 
 def test_a_map_that_is_there_is_not_predicted_again(frame, tmp_path):

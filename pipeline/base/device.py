@@ -71,12 +71,14 @@ def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def make_deterministic(device: torch.device) -> None:
-    """Ask for kernels that give the same bits every time. CPU kernels already do for a fixed number of
-    threads."""
+def make_deterministic(device: torch.device, wanted: bool) -> None:
+    """Ask for kernels that give the same bits every time, or for the fastest. CPU kernels already do for a
+    fixed number of threads."""
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.use_deterministic_algorithms(wanted, warn_only=True)
+        # Else every new tensor is filled before it is written, 2,000 times a step of a detector.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def keep_freed_memory() -> None:

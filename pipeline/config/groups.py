@@ -233,6 +233,8 @@ class TrainConfig(Group):
     """Stop after this many epochs without a better validation score."""
     max_minutes: Annotated[float | None, NATURAL] = None
     """Wall time for the training of each fold: as many epochs are planned as fit into it, one at least."""
+    deterministic: bool = True
+    """On CUDA, only kernels that give the same bits every time, some of which are slow. CPUs always do."""
     workers: Annotated[int | Literal["auto"], Limit(0, 1024)] = "auto"
     """Processes that load and augment images, where images are not packed. auto: as many as the time to load
     a batch is worth, at most one for each thread that computes."""

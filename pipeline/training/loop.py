@@ -58,7 +58,7 @@ def start(job: FoldJob) -> Started:
     """A fold before its first step: the initial weights are a function of the config and the fold."""
     opened, task = job.open(), job.competition.task
     device, decoding = opened.device, opened.images.decoding
-    make_deterministic(device)
+    make_deterministic(device, job.config.train.deterministic)
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(job.seed(0))

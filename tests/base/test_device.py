@@ -66,5 +66,5 @@ def test_a_gpu_that_is_reported_and_fails_is_passed_over_with_a_warning(monkeypa
 
 def test_determinism_leaves_the_cpu_as_it_is():
     before = torch.are_deterministic_algorithms_enabled()
-    make_deterministic(torch.device("cpu"))
+    make_deterministic(torch.device("cpu"), wanted=True)
     assert torch.are_deterministic_algorithms_enabled() == before

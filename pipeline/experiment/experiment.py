@@ -190,7 +190,11 @@ class Experiment:
     def on(self, device: str) -> "Experiment":
         """The same on another device, with what is known of it already."""
         other = replace(self, device=device)
-        known = [name for name, value in vars(type(self)).items() if isinstance(value, cached_property)]
+        known = [
+            name
+            for name, value in vars(type(self)).items()
+            if isinstance(value, cached_property) and name != "_images"  # opened where they are read
+        ]
         vars(other).update({name: vars(self)[name] for name in known if name in vars(self)})
         return other
 

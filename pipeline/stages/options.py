@@ -101,6 +101,10 @@ class WorkerOptions(Options):
     as many as have their --worker-cores."""
     worker_cores: int | None = None
     """Threads that each worker computes with. None: the cores, shared equally."""
+    cluster: str | None = None
+    """Train folds on a Ray cluster: auto for the one of this machine or of RAY_ADDRESS, host:port,
+    ray://host:port, or local for one of this machine alone. All its machines see this folder at this path.
+    None: processes of this machine, without Ray."""
 
 
 @dataclass(frozen=True, kw_only=True)

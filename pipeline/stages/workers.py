@@ -1,13 +1,14 @@
 """How many folds are trained at once, and where."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import say
+from pipeline.experiment.cluster import Place, ray_crew
 from pipeline.experiment.crew import processes, threads
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.work import Alone, Crew
@@ -26,6 +27,12 @@ def check_workers(options: WorkerOptions) -> None:
 def crew_of(options: WorkerOptions, context: Context, experiments: Sequence[Experiment]) -> Iterator[Crew]:
     """Who trains the folds of these experiments: this process, or others that it starts."""
     jobs = sum(len(one.fold_numbers) for one in experiments)
+    if options.cluster is not None:
+        with ray_crew(
+            options.cluster, experiments, lambda nodes: _place(options, context, nodes, jobs)
+        ) as crew:
+            yield crew
+        return
     devices = devices_of(options, context)[:jobs]
     if len(devices) == 1:
         with threads(options.worker_cores):
@@ -47,3 +54,33 @@ def devices_of(options: WorkerOptions, context: Context) -> list[str]:
         on_cpu = (os.cpu_count() or 1) // options.worker_cores if options.worker_cores else 1
         count = max(1, on_cpu) if context.device.type == "cpu" else len(there)
     return [there[number % len(there)] for number in range(count)]
+
+
+def _place(
+    options: WorkerOptions, context: Context, nodes: Sequence[Mapping[str, float]], jobs: int
+) -> Place:
+    """What each job gets of a cluster's machines, and how many run at once."""
+    cpus, gpus = ([int(node.get(name, 0)) for node in nodes] for name in ("CPU", "GPU"))
+    device = context.device.type
+    if device == "cpu" and context.wanted_device == "auto" and sum(gpus):
+        raise UserError(
+            "the cluster has GPUs, and this machine, where precision and speed are measured, has none: begin "
+            "the command on a machine with one, or give --device cpu"
+        )
+    there = [cpu for cpu, gpu in zip(cpus, gpus, strict=True) if device == "cpu" or gpu]
+    if not there:
+        raise UserError("no machine of the cluster has a GPU: give --device cpu")
+    cores = options.worker_cores
+    if cores is None and device == "cuda":
+        cores = max(1, min(cpu // gpu for cpu, gpu in zip(cpus, gpus, strict=True) if gpu))
+    elif cores is None:
+        at_once = -(-options.workers // len(there)) if isinstance(options.workers, int) else 1
+        cores = max(1, min(there) // at_once)
+    if cores > max(there):
+        raise UserError(
+            f"--worker-cores is {cores}, and no machine of the cluster has more than {max(there)}"
+        )
+    most = sum(gpus) if device == "cuda" else sum(cpu // cores for cpu in there)
+    size = max(1, min(jobs, most if options.workers == "auto" else options.workers))
+    say(f"{size} folds at once on {len(nodes)} machine(s) of the cluster: on {device}, {cores} threads each")
+    return Place(device, cores, size)

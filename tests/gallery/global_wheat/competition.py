@@ -1,13 +1,11 @@
 """global-wheat-detection: a row for each head of wheat, `[x, y, w, h]` in a cell; some images have none."""
 
-import json
-
-import numpy as np
 import pandas as pd
 import torch
 from torchvision.ops import box_iou
 
 from pipeline.competition import base
+from pipeline.frame.box_tables import boxes_of, pair_boxes
 from pipeline.frame.boxes import box_array
 from pipeline.frame.submission import SubmissionFormat
 from pipeline.metrics.metric import Metric
@@ -41,13 +39,8 @@ class Competition(base.Competition):
 
     def load_train(self, raw):
         table = raw.read_csv("train.csv", ["image_id", "bbox"])
-        x, y, w, h = np.array([json.loads(cell) for cell in table["bbox"]]).T
-        rows = pd.Series(np.stack([x, y, x + w, y + h], axis=1).tolist()).groupby(table["image_id"]).agg(list)
-        files = raw.images("train")
-        boxes = [rows.get(name, []) for name in files["image_id"]]
-        parallel = {"labels": "wheat", "crowd": 0, "masks": ""}
-        columns = {name: [[value] * len(cell) for cell in boxes] for name, value in parallel.items()}
-        return files.assign(boxes=boxes, **columns)
+        boxes = boxes_of(table, "train.csv", image="image_id", box="bbox", name="wheat")
+        return pair_boxes(boxes, raw.images("train"), "train.csv", "train", absent="empty")
 
     def load_test(self, raw):
         return raw.images("test")

@@ -15,8 +15,8 @@ from pipeline.frame.boxes import box_array
 from pipeline.frame.pairing import LOST_SHARE, pair_labels
 
 Form = Literal["xywh", "xyxy", "centre"]
-"""What the four numbers of a box are: left, top, width, height; left, top, right, bottom; or centre x, centre y,
-width, height."""
+"""What the four numbers of a box are: left, top, width, height; left, top, right, bottom; or centre x, centre
+y, width, height."""
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?![\w.])", re.IGNORECASE)
 AROUND = re.compile(r"(?:[\s,;:()\[\]{}]|'\w+'|\"\w+\")*")
 """What may stand between numbers: the brackets, commas and keys of a list as Python or JSON write it."""
@@ -45,7 +45,7 @@ def boxes_of(
     source : what a message calls the table.
     image : column of the images' ids.
     box : four columns, or one whose cells hold four numbers for each box, whatever brackets, commas and
-        quoted keys stand between them: ``[3, 4, 10, 12]``, ``3 4 10 12``, ``[{'x': 3, 'y': 4, 'width': 10, ...}]``.
+        quoted keys stand between them: ``[3, 4, 10, 12]``, ``3 4 10 12``, ``[{'x': 3, 'y': 4, ...}]``.
     form : which four numbers these are; in pixels.
     label : column of the class of each row.
     name : the class of all boxes, where there is no such column.

@@ -1,6 +1,7 @@
 """Decisions fitted on out-of-fold predictions for the competition's own metric: thresholds and cut points.
 
-A decision adds the column ``decided`` to a predictions frame.
+A decision adds the column ``decided`` to a predictions frame; that of `pipeline.prediction.unknown` moves a
+class in the ranking of each row instead.
 """
 
 from abc import ABC, abstractmethod
@@ -52,7 +53,7 @@ class Decision(ABC):
 
     @abstractmethod
     def apply(self, predictions: pd.DataFrame, classes: Sequence[str], fitted: Any) -> pd.DataFrame:
-        """The predictions with the column ``decided``."""
+        """The predictions with what was decided; see the module."""
 
 
 class Thresholds(Decision):

@@ -13,6 +13,7 @@ FINDINGS = (
 )
 RUNS = r"(\d+ \d+( \d+ \d+)*)"
 WHEAT = r"[0-9a-f]{10},([01]\.\d{4}( \d+){4}( [01]\.\d{4}( \d+){4})*)?"
+WHALE, ANIMAL = "(new_whale|w_[0-9a-f]{8})", "(new_individual|[0-9a-f]{12})"
 DISEASE = "(complex|frog_eye_leaf_spot|healthy|powdery_mildew|rust|scab)"
 
 
@@ -55,6 +56,7 @@ ROWS = (
     _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4, fast=True),
     _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
     _row("google_contrails", "record_id,encoded_pixels", rf"\d{{19}},(-|{RUNS})", 0, 0.5),
+    _row("happywhale", "image,predictions", rf"[0-9a-f]{{14}}\.jpg,{ANIMAL}( {ANIMAL}){{4}}", 0.26, 0.3),
     _row("herbarium_2020", "Id,Predicted", r"\d+,\d+", 1 / 200, 0.2),
     _row("histopathologic_cancer", "id,label", rf"[0-9a-f]{{40}},{P}", 0.5, 0.4),
     _row(
@@ -67,6 +69,7 @@ ROWS = (
     ),
     _row("hotel_id_2021", "image,hotel_id", r"[0-9a-f]{16}\.jpg,\d+( \d+){4}", 0.019, 0.4),
     _row("hubmap_kidney", "id,predicted", rf"[0-9a-f]{{10}},{RUNS}?", 0, 0.5),
+    _row("humpback_whale", "Image,Id", rf"[0-9a-f]{{8}}\.jpg,{WHALE}( {WHALE}){{4}}", 0.33, 0.3),
     _row("imet_2020", "id,attribute_ids", r"[0-9a-f]{16},\d+( \d+)*", 0.214, 0.2),
     _row("inaturalist_2019", "id,predicted", r"\d+,\d+", 0.99, 0.4),
     _row("invasive_species", "name,invasive", rf"\d+,{P}", 0.5, 0.4, fast=True),
@@ -116,6 +119,14 @@ ROWS = (
         fast=True,
     ),
     _row("siim_isic", "image_name,target", rf"ISIC_\d{{7}},{P}", 0.5, 0.4),
+    _row(
+        "state_farm",
+        ",".join(["img", *(f"c{number}" for number in range(10))]),
+        rf"img_\d+\.jpg(,{P}){{10}}",
+        log(10),
+        1,
+        sums=True,
+    ),
     _row("statoil_iceberg", "id,is_iceberg", rf"[0-9a-f]{{8}},{P}", log(2), 0.3),
     _row("tgs_salt", "id,rle_mask", r"[0-9a-f]{10},(\d+ \d+( \d+ \d+)*)?", 0.2, 0.2, fast=True),
     _row(
@@ -129,7 +140,7 @@ ROWS = (
     _row(
         "whale_categorization",
         "Image,Id",
-        r"[0-9a-f]{8}\.jpg,(new_whale|w_[0-9a-f]{8})( (new_whale|w_[0-9a-f]{8})){4}",
+        rf"[0-9a-f]{{8}}\.jpg,{WHALE}( {WHALE}){{4}}",
         0.11,
         0.3,
     ),

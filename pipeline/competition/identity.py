@@ -57,7 +57,7 @@ SHOWING_FILES = (
 """Files of a task's folder, or of a room, that only read predictions, or hand a network on."""
 HOOKS = ("task", "reader", "table", "augment", "reach", "objective")
 """Members of a competition that training and prediction use."""
-FREE = {"folds": ("use",), "train": ("max_minutes", "workers"), "predict": ("batch_size",)}
+FREE = {"folds": ("use",), "train": ("devices", "max_minutes", "workers"), "predict": ("batch_size",)}
 """Options that change no result of a fold that trained to its end."""
 
 

@@ -235,6 +235,9 @@ class TrainConfig(Group):
     """Wall time for the training of each fold: as many epochs are planned as fit into it, one at least."""
     deterministic: bool = True
     """On CUDA, only kernels that give the same bits every time, some of which are slow. CPUs always do."""
+    devices: Annotated[int, Limit(1, 64)] = 1
+    """Devices that train each fold together, each on its part of every batch, with BatchNorm's statistics of
+    all of it on GPUs. Results differ by rounding, and by other draws of augmentation and dropout."""
     workers: Annotated[int | Literal["auto"], Limit(0, 1024)] = "auto"
     """Processes that load and augment images, where images are not packed. auto: as many as the time to load
     a batch is worth, at most one for each thread that computes."""

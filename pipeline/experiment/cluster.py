@@ -42,11 +42,13 @@ class Place:
 
     Attributes
     ----------
-    device : cpu or cuda, of which Ray gives each job its own.
+    device : cpu or cuda.
+    gpus : that Ray gives each job.
     cores : that each computes with.
     """
 
     device: str
+    gpus: int
     cores: int
     size: int
 
@@ -60,7 +62,7 @@ class RayCrew:
         self.size, self.place = place.size, place
         self.task = ray.remote(
             num_cpus=place.cores,
-            num_gpus=1 if place.device == "cuda" else 0,
+            num_gpus=place.gpus,
             max_retries=RETRIES,
             retry_exceptions=False,
         )(_do)

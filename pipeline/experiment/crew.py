@@ -1,10 +1,6 @@
 """Folds side by side on this machine: a process for each device."""
 
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.base.children import begin_child
 from pipeline.base.errors import UserError
 from pipeline.base.progress import plainly
 from pipeline.experiment.work import Crew, FoldWork, Measured
@@ -53,7 +50,7 @@ def processes(devices: Sequence[str], cores: int) -> Iterator[Crew]:
     cores : threads that each computes with.
     """
     context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA
-    pool = ProcessPoolExecutor(len(devices), mp_context=context, initializer=_begin)
+    pool = ProcessPoolExecutor(len(devices), mp_context=context, initializer=begin_child)
     try:
         yield Processes(pool, devices, cores)
     except BaseException:
@@ -73,19 +70,6 @@ def threads(cores: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _begin() -> None:
-    """In a new process: it ends when the one that started it does, which alone hears Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _do(work: FoldWork, cores: int) -> Measured:

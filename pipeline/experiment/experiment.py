@@ -47,6 +47,7 @@ from pipeline.runs.about import ABOUT, about_run, tell_about
 from pipeline.runs.provenance import code_folders, git_sha
 from pipeline.runs.run import TRAINED, Run, open_run, read_frame, read_json, runs_beside, save_frame
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.devices import train_on_devices
 from pipeline.training.history import read_history
 from pipeline.training.job import FoldJob, Listener, NoListener
 from pipeline.training.loop import train_fold
@@ -281,7 +282,7 @@ class Experiment:
             pace = self.clock.pace(self.run.name, fold, folder, train, self._measure)
             job = replace(self.job(fold), pace=pace)
             with job.listener.fold(fold, self.config.to_json()) as log:
-                train_fold(job, log)
+                (train_on_devices if train.devices > 1 else train_fold)(job, log)
         identity = self.training_identity(fold, self._plan(fold))
         mark_trained(folder, identity, train.keep, asked, None if identity == asked else limits)
 

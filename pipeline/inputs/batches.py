@@ -170,6 +170,9 @@ class Targets(Protocol):
         ...
 
 
+WHOLE = slice(None)
+
+
 class TrainingBatches:
     """Augmented, normalised training batches; one pass visits every row once, in random order, or draws as
     many by their weights.
@@ -190,13 +193,14 @@ class TrainingBatches:
         preprocess: Preprocess,
         device: torch.device,
         weights: np.ndarray | None = None,
+        part: slice = WHOLE,
     ) -> None:
         """`batch_transform` does what `transform` does to all of a batch of packed images; None: they are
         loaded and changed one by one. `weights` (N,) say how often each row is drawn relative to the others;
-        None: once a pass."""
+        None: once a pass. `part` of each batch is all that is loaded, where several processes share it."""
         self.weights = None if weights is None else torch.from_numpy(weights.astype("float64"))
         self.images, self.rows, self.targets, self.transform = images, rows, targets, transform
-        self.train, self.preprocess, self.device = train, preprocess, device
+        self.train, self.preprocess, self.device, self.part = train, preprocess, device, part
         self.batch_size = min(train.batch_size, len(rows))
         self.beside = Beside(images.frame.iloc[rows], images.decoding, preprocess)
         self.loader = Loader(_Examples(images, rows, targets, transform), train.workers, device)
@@ -242,7 +246,7 @@ class TrainingBatches:
     ) -> Iterator[tuple[Batch, Any]]:
         for chosen, (pixels, targets) in zip(order, made, strict=True):
             on_device = pixels.to(self.device, non_blocking=True)
-            images = self.beside.join(normalise(on_device, self.preprocess), chosen)
+            images = self.beside.join(normalise(on_device, self.preprocess), chosen[self.part])
             yield images, to_device(targets, self.device)
 
     def _order(self, generator: torch.Generator) -> Sequence[torch.Tensor]:
@@ -270,10 +274,18 @@ class TrainingBatches:
         assert self.pixels is not None and self.batch_transform is not None and self.targets.fixed is not None
         for chosen in order:
             pixels = self.pixels[chosen.to(self.device)]
-            yield self.batch_transform(pixels, self.preprocess), self.targets.fixed[chosen]
+            # All are changed, so that those of each part are as they would be without parts.
+            changed = self.batch_transform(pixels, self.preprocess)[self.part]
+            yield changed, self.targets.fixed[chosen[self.part]]
 
     def _loaded(self, order: Sequence[torch.Tensor], seed: int) -> Iterator[tuple[torch.Tensor, Any]]:
-        return self.loader.load([(chosen.numpy(), seed + number) for number, chosen in enumerate(order)])
+        first = 0 if self.part.start is None else int(self.part.start)  # other draws in each part
+        return self.loader.load(
+            [
+                (chosen[self.part].numpy(), seed + number + 1_000_003 * first)
+                for number, chosen in enumerate(order)
+            ]
+        )
 
 
 class HeldOutBatches:

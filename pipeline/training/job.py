@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.base.errors import UserError
 from pipeline.competition.base import Competition
 from pipeline.competition.prepared import open_prepared
 from pipeline.config.config import Config
@@ -20,6 +21,7 @@ from pipeline.inputs.table import Fitted
 from pipeline.training.history import Epoch
 from pipeline.training.lessons import Lessons
 from pipeline.training.pace import Pace, Unhurried
+from pipeline.training.ranks import Ranks
 from pipeline.training.sampling import drawing_weights
 
 
@@ -146,12 +148,24 @@ class OpenJob:
             folder=job.folder / "pseudo",
         )
 
-    def batches(self, preprocess: Preprocess) -> TrainingBatches:
-        """The fold's augmented training batches."""
+    def batches(self, preprocess: Preprocess, ranks: Ranks) -> TrainingBatches:
+        """The fold's augmented training batches; of each the part that one of the processes learns from.
+
+        Raises
+        ------
+        UserError : a batch has fewer images than there are processes.
+        """
         competition, config, lessons = self.job.competition, self.job.config, self.lessons
         task = competition.task
         own = competition.augment(config, preprocess)
+        batch_size = min(config.train.batch_size, len(lessons.rows))
+        if batch_size < ranks.count:
+            raise UserError(
+                f"--train.devices is {ranks.count}, and a batch has {batch_size} image(s): lower it, or "
+                "raise --train.batch-size"
+            )
         return TrainingBatches(
+            part=ranks.part(batch_size),
             images=lessons.images,
             rows=lessons.rows,
             targets=lessons.targets,
@@ -163,11 +177,11 @@ class OpenJob:
             weights=drawing_weights(lessons.frame, self._strata(lessons.frame), config.train.oversample),
         )
 
-    def held_out(self, preprocess: Preprocess, most: int) -> HeldOutBatches:
+    def held_out(self, preprocess: Preprocess, most: int, ranks: Ranks) -> HeldOutBatches:
         """Batches of validation images with their truth, none of them augmented: all, or so many of them,
-        evenly chosen."""
+        evenly chosen; the part of one of the processes."""
         chosen = np.linspace(0, len(self.valid_rows) - 1, min(most, len(self.valid_rows))).round().astype(int)
-        rows, config = self.valid_rows[chosen], self.job.config
+        rows, config = self.valid_rows[chosen[ranks.part(len(chosen))]], self.job.config
         frame = self.data.train.iloc[rows]
         targets, transform = self.job.competition.task.held_out(frame, self.classes, config, preprocess)
         return HeldOutBatches(

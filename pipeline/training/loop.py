@@ -1,14 +1,18 @@
 """Training of one fold: a straight-line loop that can be killed at any moment and goes on from its last
 epoch."""
 
+import contextlib
 import itertools
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from pipeline.base.device import channels_last, keep_freed_memory, make_deterministic
@@ -29,6 +33,7 @@ from pipeline.training.averaging import Snapshots, average, choose
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.history import Epoch, best_epoch, has_no_patience, save_history
 from pipeline.training.job import FoldJob, FoldLog, OpenJob
+from pipeline.training.ranks import ALONE, Ranks
 from pipeline.training.session import Session
 
 LOSS_IMAGES = 1000
@@ -52,9 +57,10 @@ class Started:
     loaders: Loaders
     mixer: Mixer
     objective: Objective
+    ranks: Ranks
 
 
-def start(job: FoldJob) -> Started:
+def start(job: FoldJob, ranks: Ranks = ALONE) -> Started:
     """A fold before its first step: the initial weights are a function of the config and the fold."""
     opened, task = job.open(), job.competition.task
     device, decoding = opened.device, opened.images.decoding
@@ -64,12 +70,12 @@ def start(job: FoldJob) -> Started:
     torch.manual_seed(job.seed(0))
     table = opened.table
     given = Given(decoding.channels, decoding.reader.images, width_of(table))
-    model = channels_last(task.build_network(job.config, opened.classes, given), device)
+    model = ranks.joined(channels_last(task.build_network(job.config, opened.classes, given), device))
     if job.config.model.grad_checkpointing:
         checkpoint_gradients(model)
     about = job.config.model
     preprocess = Preprocess.of_model(model, about.image_size, decoding, about.fit, table)
-    batches = opened.batches(preprocess)
+    batches = opened.batches(preprocess, ranks)
     init_from_images: Callable[[torch.Tensor], None] | None = getattr(
         backbone_of(model), "init_from_images", None
     )
@@ -81,16 +87,21 @@ def start(job: FoldJob) -> Started:
         session=Session.start(model, job.config.resolved().train, device),
         batches=batches,
         preprocess=preprocess,
-        held_out=opened.held_out(preprocess, LOSS_IMAGES),
+        held_out=opened.held_out(preprocess, LOSS_IMAGES, ranks),
         loaders=Loaders(job.config.train.workers, device),
         mixer=task.mixer(job.config, opened.classes),
         objective=job.competition.objective(job.config, batches.targets)
         or task.objective(job.config, batches.targets),
+        ranks=ranks,
     )
 
 
-def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
+def train_fold(job: FoldJob, log: FoldLog | None = None, ranks: Ranks = ALONE) -> Checkpoint:
     """Train one fold, resuming from ``last.pt`` where there is one, and return what to predict with.
+
+    Parameters
+    ----------
+    ranks : which of the processes that train it together this is; only the first one writes.
 
     Raises
     ------
@@ -98,40 +109,58 @@ def train_fold(job: FoldJob, log: FoldLog | None = None) -> Checkpoint:
         what to lower. The epoch is not saved.
     """
     config, metric = job.config.train, job.competition.metric
-    fold = start(job)
-    session, preprocess, classes = fold.session, fold.preprocess, fold.open.classes
-    last, best = job.folder / "last.pt", job.folder / "best.pt"
-    if config.keep == "best" and not best.exists():
-        last.unlink(missing_ok=True)  # it does not hold the best epoch's weights: all is trained again
+    fold = start(job, ranks)
+    session, last = fold.session, job.folder / "last.pt"
     snapshots = Snapshots(job.folder, config.average_epochs) if config.averages else None
-    if snapshots and last.exists():
-        done = len(Checkpoint.load(last, type(job.config)).training["history"])
-        if not snapshots.are_there(done):
-            last.unlink()  # it holds one of the epochs alone: all is trained again
+    if ranks.first:
+        _forget_useless(job, last, snapshots)
+    ranks.same(None)
     session.resume(last, type(job.config))
-    if session.history:
+    if session.history and ranks.first:
         save_history(session.history, job.folder)  # whatever became of the file
     _announce(fold)
     log = log or FoldLog()
     log.begun(group_rows(session.groups, config))
-    while (epoch := len(session.history)) < (epochs := job.epochs(session.history)):
+    # How many there is time for is the first process's to say: its clock is not the others'.
+    while (epoch := len(session.history)) < (epochs := ranks.same(job.epochs(session.history))):
         if has_no_patience(session.history, config, metric):
             say(f"fold {job.fold}: stopped after epoch {epoch} of {epochs}")
             break
-        session.history.append(_epoch(fold, epoch, epochs))
-        if best_epoch(session.history, metric) == epoch + 1:
-            _checkpoint(fold, session.weights()).save(best)
-        if snapshots:
-            _checkpoint(fold, session.weights()).save(snapshots.path(epoch + 1))
-        # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
-        save_history(session.history, job.folder)
-        session.save(last, job.config, classes, preprocess)
-        if snapshots:
-            snapshots.forget(epoch + 1)
+        session.history.append(ranks.same(_epoch(fold, epoch, epochs)))
+        if ranks.first:
+            _save_epoch(fold, last, snapshots)
         log.epoch(session.history[-1])
+    ranks.same(None)
     if snapshots:
         _average(fold, snapshots)
-    return _with_memory(fold, job.folder / f"{config.keep}.pt")
+    if ranks.first:
+        return _with_memory(fold, job.folder / f"{config.keep}.pt")
+    return _checkpoint(fold, session.weights())
+
+
+def _forget_useless(job: FoldJob, last: Path, snapshots: Snapshots | None) -> None:
+    """Remove ``last.pt`` where what belongs to it is lost: all is trained again."""
+    if job.config.train.keep == "best" and not (job.folder / "best.pt").exists():
+        last.unlink(missing_ok=True)  # it does not hold the best epoch's weights
+    if snapshots and last.exists():
+        done = len(Checkpoint.load(last, type(job.config)).training["history"])
+        if not snapshots.are_there(done):
+            last.unlink()  # it holds one of the epochs alone
+
+
+def _save_epoch(fold: Started, last: Path, snapshots: Snapshots | None) -> None:
+    """Write what the epoch that has ended leaves."""
+    job, session = fold.job, fold.session
+    epoch = len(session.history)
+    if best_epoch(session.history, job.competition.metric) == epoch:
+        _checkpoint(fold, session.weights()).save(job.folder / "best.pt")
+    if snapshots:
+        _checkpoint(fold, session.weights()).save(snapshots.path(epoch))
+    # History first, last.pt after: whoever finds last.pt of an epoch finds its history too.
+    save_history(session.history, job.folder)
+    session.save(last, job.config, fold.open.classes, fold.preprocess)
+    if snapshots:
+        snapshots.forget(epoch)
 
 
 @torch.inference_mode()
@@ -180,13 +209,15 @@ def _average(fold: Started, snapshots: Snapshots) -> None:
             lambda: set_trainable(session.model, config, len(session.history) - 1),
             lambda: _one_pass(fold),
         )
+        fold.ranks.level(session.model)
         return validate(fold)
 
     chosen = choose(config, session.history, epochs, metric, score)
     found = score(chosen)
     say(f"fold {job.fold}: the mean of the epochs {name_some(chosen)}: {metric.name} {found:.4f}")
-    _checkpoint(fold, session.weights()).save(job.folder / f"{config.keep}.pt")
-    snapshots.remove()
+    if fold.ranks.first:
+        _checkpoint(fold, session.weights()).save(job.folder / f"{config.keep}.pt")
+        snapshots.remove()
 
 
 def _one_pass(fold: Started) -> None:
@@ -204,6 +235,7 @@ def _epoch(fold: Started, epoch: int, epochs: int) -> Epoch:
     started = time.monotonic()
     loss, lr = _train_epoch(fold, epoch, epochs)
     trained = time.monotonic()
+    fold.ranks.level(fold.session.predictor)
     score, valid_loss = validate(fold), held_out_loss(fold)
     seconds = time.monotonic() - started
     rate = len(fold.batches) * fold.batches.batch_size / (trained - started)
@@ -228,27 +260,31 @@ def _epoch(fold: Started, epoch: int, epochs: int) -> Epoch:
 def _train_epoch(fold: Started, epoch: int, epochs: int) -> tuple[float, float]:
     """One pass over the training rows, of so many; returns the mean loss and the last learning rate."""
     job, session, batches, config = fold.job, fold.session, fold.batches, fold.job.config.train
-    count, device = len(batches), fold.open.device.type
+    count, device, ranks = len(batches), fold.open.device.type, fold.ranks
     steps = math.ceil(count / config.accumulate)
     set_trainable(session.model, config, epoch)
     losses, lr = [], 0.0
+    learner, share = ranks.learner(session.model, fold.objective), ranks.share(batches.batch_size)
     with progress(f"fold {job.fold} epoch {epoch + 1}", count * batches.batch_size, "images") as advance:
         following = job.seed(epoch + 2) if epoch + 1 < epochs else None
         for number, (images, targets) in enumerate(batches.epoch(job.seed(epoch + 1), following)):
             step = epoch * steps + number // config.accumulate
             lr = session.set_lr(step, epochs * steps, config)
             images, targets = fold.mixer(images, targets)
-            with torch.autocast(device, session.dtype, enabled=session.dtype is not None):
-                loss = fold.objective(session.model, images, targets)
+            steps_now = (number + 1) % config.accumulate == 0 or number + 1 == count
             # The last group of an epoch may hold fewer batches than the others.
             group = min(config.accumulate, count - number // config.accumulate * config.accumulate)
-            session.scaler.scale(loss / group).backward()
-            if (number + 1) % config.accumulate == 0 or number + 1 == count:
+            with nullcontext() if steps_now else ranks.alone(learner):
+                with torch.autocast(device, session.dtype, enabled=session.dtype is not None):
+                    loss = share * learner(images, targets)
+                session.scaler.scale(loss / group).backward()
+            if steps_now:
                 session.step(config, step + 1)
             losses.append(loss.detach())
             # Reading a loss waits for the GPU, so only now and then.
-            advance(len(images), f"loss {losses[-1].item():.3f}  lr {lr:.2g}" if number % 20 == 0 else "")
-    mean = torch.stack(losses).mean().item()
+            told = f"loss {losses[-1].item():.3f}  lr {lr:.2g}" if number % 20 == 0 else ""
+            advance(batches.batch_size, told)
+    mean = statistics.fmean(ranks.all(torch.stack(losses).mean().item()))
     if not math.isfinite(mean):
         raise UserError(
             f"fold {job.fold}: the loss is {mean} in epoch {epoch + 1}: lower --train.lr "
@@ -292,18 +328,24 @@ def training_step(fold: Started) -> Callable[[float], float]:
 
 def validate(fold: Started) -> float:
     """The competition's metric on the fold's validation rows, without test-time augmentation."""
-    job, opened = fold.job, fold.open
-    with tempfile.TemporaryDirectory() as folder:
+    job, opened, ranks = fold.job, fold.open, fold.ranks
+    part = ranks.part(len(opened.valid_rows))
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(tempfile.TemporaryDirectory()) if ranks.first else ""
         request = Request(
             images=opened.images,
-            rows=opened.valid_rows,
+            rows=opened.valid_rows[part],
             classes=opened.classes,
             preprocess=fold.preprocess,
             config=job.config.predict.plain(),
             loaders=fold.loaders,
-            folder=Path(folder),
+            folder=Path(ranks.same(own)),
         )
-        predictions = predict(fold.session.predictor, job.competition.task, request)
+        found = predict(fold.session.predictor, job.competition.task, request) if len(request.rows) else None
+        frames = [frame for frame in ranks.all(found) if frame is not None]
+        if not ranks.first:
+            return ranks.same(math.nan)
+        predictions = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         wrong = predictions["image_id"].to_numpy()[~job.competition.task.finite(predictions)]
         if len(wrong):
             raise UserError(
@@ -311,7 +353,7 @@ def validate(fold: Started) -> float:
                 f"{len(wrong):,} row(s) are not finite ({name_some(wrong)}): lower --train.lr "
                 "or set --train.clip-norm"
             )
-        return evaluation_of(job.competition, opened.truth, predictions, opened.classes).score
+        return ranks.same(evaluation_of(job.competition, opened.truth, predictions, opened.classes).score)
 
 
 @torch.no_grad()
@@ -323,7 +365,8 @@ def held_out_loss(fold: Started) -> float:
         for images, targets, number in fold.held_out:
             total += fold.objective(model, images, targets).item() * number
             count += number
-    return total / max(1, count)
+    parts = fold.ranks.all((total, count))
+    return sum(total for total, _ in parts) / max(1, sum(count for _, count in parts))
 
 
 def _announce(fold: Started) -> None:

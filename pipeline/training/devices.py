@@ -40,6 +40,7 @@ def train_on_devices(job: FoldJob, log: FoldLog) -> None:
     devices = devices_of(job.device, job.config.train.devices)
     threads = max(1, torch.get_num_threads() // len(devices))
     context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns where all weights are used
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         children, ends = [], []
         for rank in range(len(devices)):

@@ -21,7 +21,7 @@ from pipeline.inputs.table import Fitted
 from pipeline.training.history import Epoch
 from pipeline.training.lessons import Lessons
 from pipeline.training.pace import Pace, Unhurried
-from pipeline.training.ranks import Ranks
+from pipeline.training.ranks import ALONE, Ranks
 from pipeline.training.sampling import drawing_weights
 
 
@@ -148,7 +148,7 @@ class OpenJob:
             folder=job.folder / "pseudo",
         )
 
-    def batches(self, preprocess: Preprocess, ranks: Ranks) -> TrainingBatches:
+    def batches(self, preprocess: Preprocess, ranks: Ranks = ALONE) -> TrainingBatches:
         """The fold's augmented training batches; of each the part that one of the processes learns from.
 
         Raises
@@ -177,7 +177,7 @@ class OpenJob:
             weights=drawing_weights(lessons.frame, self._strata(lessons.frame), config.train.oversample),
         )
 
-    def held_out(self, preprocess: Preprocess, most: int, ranks: Ranks) -> HeldOutBatches:
+    def held_out(self, preprocess: Preprocess, most: int, ranks: Ranks = ALONE) -> HeldOutBatches:
         """Batches of validation images with their truth, none of them augmented: all, or so many of them,
         evenly chosen; the part of one of the processes."""
         chosen = np.linspace(0, len(self.valid_rows) - 1, min(most, len(self.valid_rows))).round().astype(int)

@@ -1,7 +1,7 @@
 """Decisions fitted on out-of-fold predictions for the competition's own metric: thresholds and cut points.
 
-A decision adds the column ``decided`` to a predictions frame; that of `pipeline.prediction.unknown` moves a
-class in the ranking of each row instead.
+A decision adds the column ``decided`` to a predictions frame, or changes what is predicted: that of
+`pipeline.prediction.unknown` the place of a class in each row, that on boxes which of them there are.
 """
 
 from abc import ABC, abstractmethod

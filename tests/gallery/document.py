@@ -12,12 +12,9 @@ from tests.gallery.run import lines_of, load, run_all
 PAGE = Path(__file__).parents[2] / "docs" / "gallery.md"
 NOT_YET = (
     ("bms-molecular-translation, gesture and contact in videos, lidar", "text, video and 3-D; not planned"),
-    ("kuzushiji-recognition", "a box for each of thousands of characters, in tiles; its row is a Column"),
+    ("kuzushiji's 4,212 characters", "a detector scores every class of every box; the folder has four"),
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
-    (
-        "siim-covid19, vinbigdata-chest-xray",
-        "rows of studies and of images in one file, several raters; LabelRows has a row for each class",
-    ),
+    ("siim-covid19", "rows of studies and of images in one file; LabelRows has a row for each class"),
     ("uw-madison's own metric", "distances between surfaces in 3-D; the row is graded by Dice"),
     ("airbus-ship, sartorius", "instances: several masks of one class an image"),
 )

@@ -9,6 +9,9 @@ from PIL import Image, ImageDraw
 SHIFT = 4
 """Pixels by which an image may be moved."""
 
+THINGS = 40 + 215 * np.array([[1, 0.7, 0], [0, 0.2, 1], [0, 1, 0.2], [1, 0, 0.8], [1, 1, 1], [0, 1, 1]])
+"""Colours of kinds of things."""
+
 
 def balanced(kinds: int, count: int, random: np.random.Generator) -> list[int]:
     """`count` numbers from 0 to `kinds` - 1, all equally often, shuffled."""
@@ -69,6 +72,20 @@ def draw_masks(
         shade = 1.0 if apart else 0.6
         pixels[masks[kind]] = (1 - shade) * pixels[masks[kind]] + shade * colors[kind]
     return _lit(pixels, random, 12), masks
+
+
+def draw_things(kinds: Sequence[int], random: np.random.Generator, side: int = 64):
+    """RGB image with a rectangle for each of at most three kinds, in the kind's colour and in a third of its
+    own, and their boxes (x, y, width, height) in whole pixels."""
+    pixels = np.full((side, side, 3), 90.0)
+    boxes, third = [], side // 3
+    places = random.permutation(3).tolist()
+    for kind, place in zip(kinds, places, strict=False):
+        width, height = random.integers(third * 2 // 3, third - 1, 2).tolist()
+        x, y = place * third + 1, int(random.integers(2, side - height - 2))
+        pixels[y : y + height, x : x + width] = THINGS[kind]
+        boxes.append((x, y, width, height))
+    return _lit(pixels, random, 12), boxes
 
 
 def write_image(image: Image.Image, path: Path, **options) -> None:

@@ -12,7 +12,9 @@ FINDINGS = (
     "NGT - Normal,CVC - Abnormal,CVC - Borderline,CVC - Normal,Swan Ganz Catheter Present"
 )
 RUNS = r"(\d+ \d+( \d+ \d+)*)"
-WHEAT = r"[0-9a-f]{10},([01]\.\d{4}( \d+){4}( [01]\.\d{4}( \d+){4})*)?"
+BOXES = r"([01]\.\d{4}( \d+){4}( [01]\.\d{4}( \d+){4})*)?"
+LUNG = r"\d+ [01]\.\d{4}( \d+){4}"
+CENTRE = r"U\+[0-9A-F]{4} \d+ \d+"
 WHALE, ANIMAL = "(new_whale|w_[0-9a-f]{8})", "(new_individual|[0-9a-f]{12})"
 DISEASE = "(complex|frog_eye_leaf_spot|healthy|powdery_mildew|rust|scab)"
 
@@ -54,8 +56,9 @@ ROWS = (
     _row("clouds", "Image_Label,EncodedPixels", rf"[0-9a-f]{{8}}\.jpg_[A-Z][a-z]+,{RUNS}?", 0.5, 0.15),
     _row("denoising", "id,value", rf"\d+_\d+_\d+,{P}", 0.25, 0.1),
     _row("dogs_vs_cats_redux", "id,label", rf"\d+,{P}", log(2), 0.4, fast=True),
-    _row("global_wheat", "image_id,PredictionString", WHEAT, 0, 0.1),
+    _row("global_wheat", "image_id,PredictionString", rf"[0-9a-f]{{10}},{BOXES}", 0, 0.1),
     _row("google_contrails", "record_id,encoded_pixels", rf"\d{{19}},(-|{RUNS})", 0, 0.5),
+    _row("great_barrier_reef", "index,annotations", rf"\d+,{BOXES}", 0, 0.3),
     _row("happywhale", "image,predictions", rf"[0-9a-f]{{14}}\.jpg,{ANIMAL}( {ANIMAL}){{4}}", 0.26, 0.3),
     _row("herbarium_2020", "Id,Predicted", r"\d+,\d+", 1 / 200, 0.2),
     _row("histopathologic_cancer", "id,label", rf"[0-9a-f]{{40}},{P}", 0.5, 0.4),
@@ -75,6 +78,7 @@ ROWS = (
     _row("invasive_species", "name,invasive", rf"\d+,{P}", 0.5, 0.4, fast=True),
     _row("iwildcam_2019", "Id,Predicted", r"[0-9a-f]{36},\d{1,2}", 1 / 8, 0.5),
     _row("iwildcam_2020", "Id,Category", r"[0-9a-f]{36},\d{1,3}", 1 / 6, 0.5, fast=True),
+    _row("kuzushiji", "image_id,labels", rf"test_\d{{5}},({CENTRE}( {CENTRE})*)?", 0, 0.4),
     _row(
         "leaf_classification",
         ",".join(["id", *sorted(SPECIES)]),
@@ -137,6 +141,13 @@ ROWS = (
         0.2,
     ),
     _row("vesuvius", "Id,Predicted", rf"[ab],{RUNS}?", 0, 0.4),
+    _row(
+        "vinbigdata",
+        "image_id,PredictionString",
+        rf"[0-9a-f]{{32}},(14 1 0 0 1 1|{LUNG}( {LUNG})*)",
+        0.09,
+        0.4,
+    ),
     _row(
         "whale_categorization",
         "Image,Id",

@@ -1,35 +1,23 @@
 """global-wheat-detection: a row for each head of wheat, `[x, y, w, h]` in a cell; some images have none."""
 
 import pandas as pd
-import torch
-from torchvision.ops import box_iou
 
 from pipeline.competition import base
+from pipeline.frame.box_cells import BoxCells
 from pipeline.frame.box_tables import boxes_of, pair_boxes
-from pipeline.frame.boxes import box_array
 from pipeline.frame.submission import SubmissionFormat
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.objects import mean_precision_over_thresholds
+from pipeline.metrics.overlaps import overlaps
 from pipeline.tasks.detection.config import Config, FoldConfig, ModelConfig, PredictConfig, TrainConfig
 from pipeline.tasks.detection.task import Detection
 from tests.gallery.global_wheat.generator import write_sample
 
-BOXES = r"((0|1|0\.\d+|1\.0+)( \d+){4}( |$))*"
-
-
-class WheatBoxes:
-    def wrong(self, values):
-        return ~values.astype("str").str.fullmatch(BOXES).to_numpy(dtype=bool)
-
-    def describe(self):
-        return "empty or groups of five numbers: score x y w h"
+CELLS = BoxCells(form="{score:.4f} {x} {y} {w} {h}", whole=True)
 
 
 def wheat_precision(truth, predictions, classes):
-    pairs = zip(predictions["boxes"], truth["boxes"], strict=True)
-    return mean_precision_over_thresholds(
-        [box_iou(*(torch.from_numpy(box_array(cell)) for cell in pair)).numpy() for pair in pairs]
-    )
+    return mean_precision_over_thresholds(overlaps(truth, predictions))
 
 
 class Competition(base.Competition):
@@ -46,20 +34,14 @@ class Competition(base.Competition):
         return raw.images("test")
 
     def submission_format(self, classes):
-        return SubmissionFormat("image_id", {"PredictionString": WheatBoxes()})
+        return SubmissionFormat("image_id", {"PredictionString": CELLS})
 
     def to_submission(self, predictions, test, classes):
-        cells = map(_cell, predictions["scores"], predictions["boxes"])
-        return pd.DataFrame({"image_id": predictions["image_id"], "PredictionString": list(cells)})
+        cells = CELLS.cells(predictions)
+        return pd.DataFrame({"image_id": predictions["image_id"], "PredictionString": cells})
 
     def make_sample(self, raw, seed):
         return write_sample(raw, seed)
-
-
-def _cell(scores, boxes):
-    corners = box_array(boxes).round().astype(int)
-    groups = zip(scores, corners[:, :2], corners[:, 2:] - corners[:, :2], strict=True)
-    return " ".join(f"{score:.4f} {x} {y} {w} {h}" for score, (x, y), (w, h) in groups)
 
 
 CONFIGS = {

@@ -233,8 +233,11 @@ class TrainConfig(Group):
     """Stop after this many epochs without a better validation score."""
     max_minutes: Annotated[float | None, NATURAL] = None
     """Wall time for the training of each fold: as many epochs are planned as fit into it, one at least."""
-    deterministic: bool = True
+    deterministic: bool = False
     """On CUDA, only kernels that give the same bits every time, some of which are slow. CPUs always do."""
+    compile: bool = False
+    """Compile the network with torch.compile before it is trained: a minute or more at the start, then faster
+    steps on GPUs. Needs Triton there, and a C++ compiler on CPUs."""
     devices: Annotated[int, Limit(1, 64)] = 1
     """Devices that train each fold together, each on its part of every batch, with BatchNorm's statistics of
     all of it on GPUs. Results differ by rounding, and by other draws of augmentation and dropout."""

@@ -23,6 +23,7 @@ from pipeline.inputs.batches import HeldOutBatches, TrainingBatches, evaluation_
 from pipeline.inputs.loading import Loaders
 from pipeline.inputs.preprocess import Preprocess
 from pipeline.inputs.table import width_of
+from pipeline.networks.compiled import compile_network
 from pipeline.networks.freeze import backbone_of, checkpoint_gradients, set_trainable
 from pipeline.networks.groups import describe_groups, group_rows
 from pipeline.networks.joint import Given
@@ -111,6 +112,8 @@ def train_fold(job: FoldJob, log: FoldLog | None = None, ranks: Ranks = ALONE) -
     config, metric = job.config.train, job.competition.metric
     fold = start(job, ranks)
     session, last = fold.session, job.folder / "last.pt"
+    if config.compile:
+        compile_network(session.model, fold.open.device)
     snapshots = Snapshots(job.folder, config.average_epochs) if config.averages else None
     if ranks.first:
         _forget_useless(job, last, snapshots)

@@ -1,6 +1,7 @@
 """Training: what a fold's result depends on, and what it survives."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -295,3 +296,20 @@ def test_a_history_from_before_the_validation_loss_can_be_read(job, tmp_path):
     table.drop(columns="valid_loss").to_csv(tmp_path / "old" / "history.csv", index=False)
     (row,) = read_history(tmp_path / "old")
     assert math.isnan(row.valid_loss) and row.loss == table["loss"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_network_learns_the_same(job):
+    compiled = replace(BASIC, train=replace(BASIC.train, compile=True))
+    ones, others = train_fold(job(BASIC, "plain")).state, train_fold(job(compiled, "compiled")).state
+    assert list(ones) == list(others)
+    rows = zip(*(read_history(job(BASIC, name).folder) for name in ("plain", "compiled")), strict=True)
+    assert all(one.loss == pytest.approx(other.loss, rel=0.02) for one, other in rows)
+
+
+def test_without_a_compiler_one_sentence_says_so(job, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(UserError, match=r"--train\.compile needs a C\+\+ compiler"):
+        train_fold(job(replace(BASIC, train=replace(BASIC.train, compile=True))))

@@ -94,4 +94,5 @@ def _look_at(experiment: Experiment, paths: list[str]) -> Callable[[], Node]:
 
 
 def first_line(error: BaseException) -> str:
+    """The first words of what Ray says, which goes on for pages."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -22,14 +22,18 @@ from pipeline.stages.options import (
     OutOptions,
     SourceOptions,
     TrackOptions,
+    WorkerOptions,
 )
 from pipeline.stages.parse import parse
 from pipeline.stages.predict import predict_all
 from pipeline.stages.variants import variants
+from pipeline.stages.workers import crew_of, several_at_once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ConfigOptions, SourceOptions, OutOptions, TrackOptions, ComputeOptions, NoteOptions):
+class Options(
+    WorkerOptions, ConfigOptions, SourceOptions, OutOptions, TrackOptions, ComputeOptions, NoteOptions
+):
     """Run several configs, as in --config scratch,probe,fast, or values, as in --train.lr 0.1,0.2, and put
     their scores in one table. Each is a run, with its submission and its row of the ledger."""
 
@@ -45,6 +49,12 @@ def run(context: Context, options: Options) -> str:
         typed = context.typed(arguments)
         own = parse(Options, arguments, settings, context.competition.slug, "compare")
         made += [(name, experiments_of(own, typed, name, own.track)) for name in names]
+    if several_at_once(options, context):
+        # Rows and submissions are written below, one after the other, of what is predicted here.
+        each = {one.run.folder: one for _, experiments in made for one in experiments}.values()
+        missing = [one for one in each if one.predicted_folds() != one.fold_numbers]
+        if missing:
+            predict_all(missing, crew=crew_of(options, context, missing))
     table = pd.DataFrame([_row(name, experiments, context, options) for name, experiments in made])
     path = options.out or context.runs / "comparison.csv"
     with atomic_path(path) as temporary:

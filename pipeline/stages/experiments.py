@@ -15,7 +15,7 @@ from pipeline.experiment.teachers import refuse_unknown_teachers
 from pipeline.networks.weights import check_published
 from pipeline.runs.run import Run
 from pipeline.stages.context import Context
-from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions
+from pipeline.stages.options import ConfigOptions, NoteOptions, RunOptions, WorkerOptions
 from pipeline.stages.parse import parse
 from pipeline.stages.workers import check_workers
 from pipeline.track.wandb_log import TrackConfig, Tracking
@@ -33,9 +33,10 @@ def check_values(options: ConfigOptions, context: Context, several: bool) -> Non
     UserError : there is no such config, values that do not go together, an option that would do nothing.
     """
     names = options.names
+    if isinstance(options, WorkerOptions):
+        check_workers(options)
     if isinstance(options, RunOptions):
         check_hours(options.hours)
-        check_workers(options)
         if options.run is not None:
             _refuse_config(options, context)
     if len(names) > 1 and not several:

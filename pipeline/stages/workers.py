@@ -23,6 +23,11 @@ def check_workers(options: WorkerOptions) -> None:
             raise UserError(f"--{name} is {value}, and must be at least 1")
 
 
+def several_at_once(options: WorkerOptions, context: Context) -> bool:
+    """Whether folds of several experiments can be trained at once."""
+    return options.cluster is not None or len(devices_of(options, context)) > 1
+
+
 @contextmanager
 def crew_of(options: WorkerOptions, context: Context, experiments: Sequence[Experiment]) -> Iterator[Crew]:
     """Who trains the folds of these experiments: this process, or others that it starts."""

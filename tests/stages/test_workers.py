@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from competitions.cifar10.competition import Competition
@@ -49,6 +50,21 @@ def test_two_workers_give_the_bytes_of_one(submit, capfd):
     assert said.count("new run") == 1
     assert said.count("submission so far") in (1, 2)  # one of two folds that end together
     assert {line[:6] for line in said.splitlines() if "epoch 1/1" in line} == {"fold 0", "fold 1", "fold 2"}
+
+
+@pytest.mark.slow
+def test_compared_values_are_trained_side_by_side(raw, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    words = ["--raw", str(raw), "--config", "sample", "--device", "cpu", "--model.name", "podium_cifarnet"]
+    values = ["--train.lr", "0.05,0.2", "--folds.use", "1", "--workers", "2", "--worker-cores", "1"]
+    main(Competition(), CONFIGS, ["compare", *words, *values])
+    assert "2 folds at once: on cpu, cpu, 1 threads each" in capfd.readouterr().err
+    table = pd.read_csv("runs/cifar10/comparison.csv")
+    rows = pd.read_csv("submissions/cifar10/ledger.csv")
+    assert len(table) == 2 and set(table["run"]) == set(rows["run"])
+    main(Competition(), CONFIGS, ["compare", *words, *values])
+    said = capfd.readouterr().err
+    assert said.count("already done: ") == 2 and "at once" not in said
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ import torch
 from pipeline.base.children import begin_child
 from pipeline.base.errors import UserError
 from pipeline.base.progress import warnings_kept
-from pipeline.training.job import FoldJob, FoldLog
+from pipeline.training.job import FoldJob, FoldLog, NoListener
 from pipeline.training.loop import train_fold
 from pipeline.training.ranks import together
 
@@ -38,6 +38,7 @@ def train_on_devices(job: FoldJob, log: FoldLog) -> None:
     UserError : what a process raised; one has ended; there are not so many devices.
     """
     devices = devices_of(job.device, job.config.train.devices)
+    job = replace(job, listener=NoListener())  # it listens here, and may hold what cannot be sent
     threads = max(1, torch.get_num_threads() // len(devices))
     context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns where all weights are used

@@ -65,13 +65,7 @@ def boxes_of(
     """
     if (label is None) == (name is None):
         raise ValueError("boxes have a class each: give label=, their column, or name=, the one class")
-    ids = table[image].astype("str")
-    without = table.index[~ids.str.endswith(suffix)]
-    if len(without):
-        raise UserError(
-            f"{source}: the {image} {ids[without[0]]!r} in data row {without[0] + 1} does not end with "
-            f"{suffix!r}: correct it, or the suffix"
-        )
+    ids = ids_of(table, image, suffix, source)
     columns = [box] if isinstance(box, str) else list(box)
     texts = table[columns].astype("str").agg(" , ".join, axis=1) if len(columns) > 1 else table[columns[0]]
     found = [_numbers(text, columns, f"{source}: data row {row + 1}") for row, text in enumerate(texts)]
@@ -85,7 +79,7 @@ def boxes_of(
             raise UserError(f"{source}: data row {nameless[0] + 1} has a box and no {label}: complete it")
     people = None if rater is None else table[rater].astype("str").to_numpy(dtype=object)[row_of]
     corners = _corners(np.concatenate([np.zeros((0, 4)), *found]), form)
-    owners, names = pd.factorize(ids.str.removesuffix(suffix) if suffix else ids)
+    owners, names = pd.factorize(ids)
     order = np.argsort(owners[row_of], kind="stable")
     ends = np.cumsum(np.bincount(owners[row_of], minlength=len(names)))
     rows = []
@@ -94,7 +88,7 @@ def boxes_of(
         if people is not None:
             boxes, kinds = _agreed(boxes, kinds, people[places], agree)
         rows.append((boxes.tolist(), kinds.tolist()))
-    return _truth(names, [boxes for boxes, _ in rows], [kinds for _, kinds in rows])
+    return truth_rows(names, [boxes for boxes, _ in rows], [kinds for _, kinds in rows])
 
 
 def pair_boxes(
@@ -117,16 +111,34 @@ def pair_boxes(
         if lacking:
             say(f"{len(lacking):,} of {len(images):,} images have no row in {boxes_name}: they have no box")
         none: list[list] = [[] for _ in lacking]
-        boxes = pd.concat([boxes, _truth(lacking, none, none)], ignore_index=True)
+        boxes = pd.concat([boxes, truth_rows(lacking, none, none)], ignore_index=True)
     return pair_labels(boxes, images, boxes_name, images_name, tolerance)
 
 
-def _truth(ids: Sequence[str] | pd.Index, boxes: list[list], labels: list[list]) -> pd.DataFrame:
+def ids_of(table: pd.DataFrame, column: str, suffix: str, source: str) -> pd.Series:
+    """The ids of a table's rows without their suffix. Raises UserError naming a row whose id lacks it."""
+    ids = table[column].astype("str")
+    without = table.index[~ids.str.endswith(suffix)]
+    if len(without):
+        raise UserError(
+            f"{source}: the {column} {ids[without[0]]!r} in data row {without[0] + 1} does not end with "
+            f"{suffix!r}: correct it, or the suffix"
+        )
+    return ids.str.removesuffix(suffix) if suffix else ids
+
+
+def truth_rows(
+    ids: Sequence[str] | pd.Index,
+    boxes: list[list],
+    labels: list[list],
+    masks: list[list] | None = None,
+) -> pd.DataFrame:
+    """A truth frame without paths and sizes, of lists for each image; without `masks` boxes have none."""
     cells = {
         "boxes": boxes,
         "labels": labels,
         "crowd": [[0] * len(one) for one in boxes],
-        "masks": [[""] * len(one) for one in boxes],
+        "masks": masks or [[""] * len(one) for one in boxes],
     }
     # Through an object array: pandas would try to make columns of lists of one length.
     lists = {name: pd.Series(cell, dtype=object) for name, cell in cells.items()}

@@ -9,23 +9,10 @@ import pandas as pd
 
 from pipeline.base.errors import UserError
 from pipeline.frame.rle import RunLengths
-from pipeline.frame.submission import SubmissionFormat
+from pipeline.frame.submission import Anything, SubmissionFormat
 
 SEPARATOR = "\x1f"
 """Between an id and a class while both are looked for at once; no id has it."""
-
-
-@dataclass(frozen=True)
-class _Anything:
-    """A cell that is checked elsewhere."""
-
-    def wrong(self, values: pd.Series) -> np.ndarray:
-        """See Column."""
-        return np.zeros(len(values), dtype=bool)
-
-    def describe(self) -> str:
-        """See Column."""
-        return "run lengths"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +118,7 @@ class MaskRows:
         return expected.set_index("image_id").loc[keys, ["height", "width"]].to_numpy()
 
     def _whole(self) -> SubmissionFormat:
-        return SubmissionFormat(self.id_column, {self.rle_column: _Anything()})
+        return SubmissionFormat(self.id_column, {self.rle_column: Anything()})
 
     def _keyed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Id and class in one column."""

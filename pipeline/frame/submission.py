@@ -97,6 +97,19 @@ class Words:
         return f"{count} different names separated by blanks, of {name_some(self.names, limit=12)}"
 
 
+@dataclass(frozen=True)
+class Anything:
+    """A cell that is checked elsewhere."""
+
+    def wrong(self, values: pd.Series) -> np.ndarray:
+        """See Column."""
+        return np.zeros(len(values), dtype=bool)
+
+    def describe(self) -> str:
+        """See Column."""
+        return "anything"
+
+
 class Format(Protocol):
     """What the organiser accepts."""
 

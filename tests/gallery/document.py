@@ -16,7 +16,6 @@ NOT_YET = (
     ("osic-pulmonary-fibrosis", "rows of weeks beside the images; Regression(uncertain=True) has the rest"),
     ("siim-covid19", "rows of studies and of images in one file; LabelRows has a row for each class"),
     ("uw-madison's own metric", "distances between surfaces in 3-D; the row is graded by Dice"),
-    ("airbus-ship, sartorius", "instances: several masks of one class an image"),
 )
 """Competitions that a folder cannot express, and what it would take."""
 

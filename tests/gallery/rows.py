@@ -30,6 +30,7 @@ class Row:
     chance : score of a guess: numbers at random, or the best answer that is the same for all images.
     margin : by how much the hidden images' score must be better.
     sums : whether the numbers of each row must add up to 1 within 1e-6.
+    several : whether an image may have several rows, where the sample has one.
     fast : whether ``make test`` runs it; ``make test-slow`` runs the others.
     """
 
@@ -39,6 +40,7 @@ class Row:
     chance: float
     margin: float
     sums: bool = False
+    several: bool = False
     fast: bool = False
 
 
@@ -48,6 +50,7 @@ def _row(slug: str, header: str, row: str, chance: float, margin: float, **optio
 
 ROWS = (
     _row("aerial_cactus", "id,has_cactus", rf"[0-9a-f]{{32}}\.jpg,{P}", 0.5, 0.4, fast=True),
+    _row("airbus_ship", "ImageId,EncodedPixels", rf"[0-9a-f]{{8}}\.jpg,{RUNS}?", 0.5, 0.1, several=True),
     _row("alaska2", "Id,Label", rf"\d{{4}}\.jpg,{P}", 0.586, 0.3),
     _row("aptos2019", "id_code,diagnosis", r"[0-9a-f]{12},[0-4]", 0, 0.5, fast=True),
     _row("carvana", "img,rle_mask", rf"[0-9a-f]{{12}}_\d\d\.jpg,{RUNS}", 0, 0.5),
@@ -113,6 +116,7 @@ ROWS = (
         0.1,
     ),
     _row("rsna_miccai_brain_tumor", "BraTS21ID,MGMT_value", rf"\d{{5}},{P}", 0.5, 0.3),
+    _row("sartorius", "id,predicted", rf"[0-9a-f]{{12}},{RUNS}?", 0, 0.2, several=True),
     _row("seti", "id,target", rf"[0-9a-f]{{15}},{P}", 0.5, 0.3, fast=True),
     _row(
         "severstal",

@@ -50,7 +50,7 @@ def test_from_raw_files_to_a_submission_that_beats_chance(row: Row, tmp_path, mo
     sample, test = prepared_tables(tmp_path / "data" / row.slug / "prepared")
     form = competition.submission_format(competition.task.classes(test[1]))
     check_file(result.submission, sample, test[0], form)
-    assert len(lines) == len(sample)
+    assert row.several or len(lines) == len(sample)
 
 
 def prepared_tables(home):

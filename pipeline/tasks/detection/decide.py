@@ -1,15 +1,13 @@
 """Least scores of boxes, fitted on out-of-fold predictions for the competition's own metric."""
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from faster_coco_eval.core import mask as coco_mask
 
-from pipeline.frame.coco_masks import run_lengths
+from pipeline.frame.instance_tables import coded_mask, masks_of
 from pipeline.prediction.decide import GRID, Decision, Score
 
 STEP = 4
@@ -101,15 +99,12 @@ def _apart(masks: list[str]) -> tuple[list[str], list[int]]:
     """Masks of an image, in descending order of their scores, without the pixels of those before; and which
     of them stay."""
     taken, kept = None, []
-    for place, text in enumerate(masks):
-        mask = coco_mask.decode(run_lengths(text, [0, 0, 0, 0], 0, 0)).astype(bool)
+    for place, mask in enumerate(masks_of(masks)):
         left = mask if taken is None else mask & ~taken
         if left.sum() <= LEFT * mask.sum():
             continue
         taken = left if taken is None else taken | left
         kept.append(place)
-        if left is not mask and (left != mask).any():
-            coded = coco_mask.encode(np.asfortranarray(left).astype("uint8"))
-            size = [int(side) for side in coded["size"]]
-            masks[place] = json.dumps({"size": size, "counts": coded["counts"].decode("ascii")})
+        if (left != mask).any():
+            masks[place] = coded_mask(left)[1]
     return masks, kept
